@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::options::{RetryOn, TaskOptions};
 use crate::request::Request;
 use crate::runner::arguments::{Arguments, Failure, Returned};
-use crate::{own, program, shared};
+use crate::{here, own, program, shared};
 
 /// Reads arguments and writes what came of them.
 pub type Again = fn(&Arguments<'_>) -> Returned;
@@ -128,11 +128,15 @@ impl<T> Call<T> {
             Runtime::Native => program::blobs(self.shared)?,
             Runtime::Perl | Runtime::Python | Runtime::Exec => self.shared.into_iter().collect(),
         };
+        let meta = match self.runtime {
+            Runtime::Native => here::add_to_text(&self.meta),
+            Runtime::Perl | Runtime::Python | Runtime::Exec => here::add_to(&self.meta),
+        };
         Ok(Request {
             runtime: self.runtime,
             codec: self.codec,
             blobs,
-            meta: self.meta,
+            meta,
             payload: self.payload?,
             options: self.options.unwrap_or_else(|| defaults.clone()),
         })

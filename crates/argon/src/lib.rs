@@ -50,6 +50,7 @@ mod connect_hooks;
 mod deferred;
 mod error;
 mod foreign;
+mod here;
 mod hooks;
 mod map;
 mod octets;

@@ -60,7 +60,9 @@ sub new {
         code     => Argon::Client::Code->new,
         defaults => \%defaults,
         options  => Argon::Client::Options::resolve(\%defaults),
+        folder_meta => q{},
     }, $class;
+    _remember_folder($self);
     _speak_as_before($self, $given{interface}) if defined $given{interface};
     Scalar::Util::weaken($alive{ Scalar::Util::refaddr($self) } = $self);
     $session->attach($given{loop}) if $given{loop};
@@ -245,6 +247,7 @@ sub _offer {
     }
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};
     $meta = _with_log($self, $meta, $blob) if $runtime == RUNTIME_PERL && (ref $session->{on_log} || $INC{'Log/Any.pm'});
+    $meta = _with_folder($self, $meta, $blob) if $self->{folder};
     $meta = q{} if !defined $meta;
     my $length  = length $payload;
     _refuse_size($length) if $length > PAYLOAD_BYTES_MAX;
@@ -253,9 +256,9 @@ sub _offer {
     $hashes .= _hashes_of($shared) if $shared;
     my $flags = $options->{flags} | ($wants_list ? FLAG_LIST : 0);
     # The head behind the id is the same for most tasks with the same options.
-    my $middle = length $meta || length $hashes != 32 || $runtime != RUNTIME_PERL
+    my $middle = length $meta && $meta ne $self->{folder_meta} || length $hashes != 32 || $runtime != RUNTIME_PERL
         ? _middle($options, $flags, $runtime, $codec, $hashes, $meta)
-        : ($options->{middle}{$flags} ||= _middle($options, $flags, $runtime, $codec, $hashes, $meta));
+        : ($options->{middle}{ $flags . q{ } . length $meta } ||= _middle($options, $flags, $runtime, $codec, $hashes, $meta));
     my $id   = $session->next_id;
     my $body = 1 + TASK_HEAD_BYTES + length($hashes) + length $meta;
     # As the manager counts them, without the head.
@@ -293,6 +296,27 @@ sub _with_label {
     require JSON::PP;
     my $json = JSON::PP->new->utf8->canonical;
     return $json->encode({ %{ defined $meta ? $json->decode($meta) : {} }, label => $label });
+}
+
+# Code that is proven to be pure does not see where it is.
+sub _with_folder {
+    my ($self, $meta, $blob) = @_;
+    return $meta =~ s/\A\{/{$self->{folder},/r if defined $meta;
+    return $blob && $blob->[1] =~ /\A\N*; it leaves nothing behind\n/ ? undef : $self->{folder_meta};
+}
+
+# Names the folder of this program: its tasks start there where a worker has it.
+sub _remember_folder {
+    my ($self) = @_;
+    require Cwd;
+    my $folder = Cwd::getcwd();
+    my $text = $folder // q{};
+    # A name that is not UTF-8, or of control characters, is none for JSON.
+    return if $text !~ m{\A/} || length $text > 4096 || $text =~ /[\x00-\x1f]/ || !utf8::decode(my $copy = $text);
+    $text =~ s/(["\\])/\\$1/g;
+    $self->{folder} = qq("folder":"$text");
+    $self->{folder_meta} = "{$self->{folder}}";
+    return;
 }
 
 # Code that is proven to be pure logs nothing.

@@ -116,6 +116,7 @@ sub execute {
     $self->_take_shared(@shared) if @shared;
 
     @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);
+    $self->{reset}->start_in($task->{meta}) if $meta_length;
     $self->{modules}->task(substr $body, 0, 28);
     $self->{leftovers}->begin if !$self->{leftovers}->has_begun;
     $task->{about} = substr $body, 0, 28;

@@ -23,6 +23,7 @@ mod escapes;
 mod exhaustion;
 mod failover;
 mod floods;
+mod folders;
 mod frozen;
 mod golden;
 mod isolation;

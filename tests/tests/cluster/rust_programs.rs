@@ -179,6 +179,15 @@ fn a_shared_value_is_there_in_every_task() {
 }
 
 #[test]
+fn a_function_starts_in_the_folder_of_its_program() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let mut command = Command::new(built().join("rust-client"));
+    command.arg("folder").arg(cluster.address()).arg(cluster.key()).current_dir(cluster.folder());
+    let finished = cluster.run(command, "folder").finish(Duration::from_secs(60));
+    assert_eq!(finished.stdout.trim(), cluster.folder().to_str().unwrap(), "{}", finished.stderr);
+}
+
+#[test]
 fn functions_of_other_languages_are_called_by_name() {
     let mut cluster = Cluster::with_workers(&[1]);
     assert_eq!(run(&mut cluster, "other-languages", &[]).stdout, "other languages\n");

@@ -38,7 +38,7 @@ pub(super) struct PoolOption {
 #[command(next_help_heading = "Command")]
 pub(super) struct CommandOptions {
     /// Folder on the worker in which the command starts; '...' is a scratch folder that is removed at the
-    /// end [default: your present folder]
+    /// end [default: your present folder, or the worker's own where it does not have that]
     #[arg(long, visible_alias = "wd", alias = "workdir", value_name = "FOLDER")]
     cwd: Option<PathBuf>,
     /// Pass this variable, or exported function of bash, with its value here or the given one; may be
@@ -123,10 +123,15 @@ impl CommandOptions {
             ));
         }
         let scratch = scratch || has_files;
-        let folder = if scratch { None } else { Some(self.folder()?) };
+        let (folder, present) = match &self.cwd {
+            _ if scratch => (None, None),
+            Some(_) => (Some(self.folder()?), None),
+            None => (None, Some(self.folder()?)),
+        };
         let (umask, nice, options) = (Some(umask()), self.nice, self.options());
         Ok(Invocation {
             folder,
+            present,
             variables,
             functions,
             umask,

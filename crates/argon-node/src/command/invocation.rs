@@ -11,8 +11,10 @@ use super::meta::{CommandMeta, FilesMeta, PackedWords};
 /// Settings that all commands of a run share.
 #[derive(Debug, Clone, Default)]
 pub struct Invocation {
-    /// The folder that they start in; the worker's own if there is none.
+    /// The folder that they start in.
     pub folder: Option<String>,
+    /// The folder of the caller, in which they start without `folder` if the worker has it.
+    pub present: Option<String>,
     /// Variables that they see in addition to those of the worker.
     pub variables: BTreeMap<OsString, OsString>,
     /// Variables that hold functions of bash, by the name of the function.
@@ -101,6 +103,7 @@ impl Invocation {
             .collect();
         let meta = CommandMeta {
             cwd: self.folder.clone(),
+            folder: self.present.clone(),
             umask: self.umask,
             files: self.scratch.then_some(FilesMeta { returned }),
             nice: (self.nice > 0).then_some(self.nice),

@@ -20,6 +20,9 @@ pub struct CommandMeta {
     /// Folder that the command starts in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// Folder of the caller: the command starts there if the worker has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Variables that the command sees.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,

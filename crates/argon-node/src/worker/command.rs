@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 
 use super::config::WorkerConfig;
 use super::process::environment;
-use super::process::sandbox::Sandbox;
+use super::process::sandbox::{Sandbox, Scratch};
 use super::process::shield::Shield;
 use super::process::spawn::{SpawnError, SpawnPlan, c_string};
 use super::process::start::{
@@ -76,7 +76,9 @@ pub(crate) struct StartingCommand {
     /// For messages: the command, its file, its folder.
     name: String,
     program: PathBuf,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    /// Folder of the caller.
+    present: Option<PathBuf>,
     size: Size,
 }
 
@@ -91,6 +93,26 @@ impl StartingCommand {
     /// Its attempt, if this is the token of its process.
     pub(crate) fn attempt_of(&self, token: TaskToken) -> Option<AttemptId> {
         (self.identity.token == token).then_some(self.attempt.attempt)
+    }
+
+    /// The folder in which it starts, if the task names one that is here.
+    fn start(&self) -> Option<&Path> {
+        self.folder.as_deref().or(self.present.as_deref().filter(|present| present.is_dir()))
+    }
+
+    fn has_program(&self) -> bool {
+        self.start().unwrap_or(Path::new("")).join(&self.program).exists()
+    }
+
+    /// Where a path of the command begins, for people.
+    fn place(&self) -> String {
+        let is_relative = self.program.is_relative() && self.program.components().count() > 1;
+        match (self.start(), &self.present) {
+            _ if !is_relative => "on".to_owned(),
+            (Some(start), _) => format!("in the folder {} of", start.display()),
+            (None, Some(present)) => format!("in the own folder of a worker without {}:", present.display()),
+            (None, None) => "in the own folder of".to_owned(),
+        }
     }
 
     /// Its process is there.
@@ -157,15 +179,13 @@ impl Commands {
         };
         let scratch = scratch.as_deref();
         let carried = Carried::of(&line, &program, self.user.as_deref()).map_err(on_machine)?;
+        let (folder, other_folder) = self.folders(&line, scratch).map_err(unusable)?;
         let plan = SpawnPlan {
             program: c_string(carried.program.as_os_str()).map_err(unusable)?,
             arguments: carried.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
             environment: self.environment_of(task, &identity, &line).map_err(unusable)?,
-            folder: match &line.folder {
-                Some(folder) => Some(c_string(folder).map_err(unusable)?),
-                None => start_folder(self.user.as_deref(), scratch).map_err(unusable)?,
-            },
-            other_folder: line.folder.is_none().then_some(ROOT),
+            folder,
+            other_folder,
             umask: line.umask,
             nice: line.nice,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
@@ -187,10 +207,28 @@ impl Commands {
             returned: carried.returned,
             name,
             program,
-            folder: line.folder.unwrap_or_default(),
+            folder: line.folder,
+            present: line.present,
             size: Size::of(&plan),
         };
         Ok((starting, plan))
+    }
+
+    /// The folder in which a command starts, and the one where that cannot be entered.
+    fn folders(
+        &self,
+        line: &CommandLine,
+        scratch: Option<&Scratch>,
+    ) -> io::Result<(Option<CString>, Option<CString>)> {
+        if let Some(folder) = &line.folder {
+            return Ok((Some(c_string(folder)?), None));
+        }
+        let own = start_folder(self.user.as_deref(), scratch)?;
+        Ok(match &line.present {
+            // Where this worker is at home it stays.
+            Some(present) => (Some(c_string(present)?), Some(own.unwrap_or_else(|| c".".to_owned()))),
+            None => (own, Some(ROOT.to_owned())),
+        })
     }
 
     fn environment_of(
@@ -247,7 +285,13 @@ impl Commands {
         let path =
             line.variables.get(OsStr::new("PATH")).map_or_else(|| self.path.as_os_str(), OsString::as_os_str);
         let name = line.words[0].display();
-        in_path(&line.words[0], path, line.folder.as_deref(), self.user.as_deref()).map_err(|error| {
+        in_path(
+            &line.words[0],
+            path,
+            line.folder.as_deref().or(line.present.as_deref()),
+            self.user.as_deref(),
+        )
+        .map_err(|error| {
             let place = format!("in the PATH of worker {} ({})", self.worker, path.display());
             if error.kind() == io::ErrorKind::PermissionDenied {
                 let why = format!("the command '{name}' {place} is no file that may be executed");
@@ -260,12 +304,12 @@ impl Commands {
 
     /// Why a command was not started, for people.
     pub(crate) fn why_not(&self, error: SpawnError, starting: &StartingCommand) -> NotStarted {
-        let StartingCommand { name, program, folder, .. } = starting;
+        let name = &starting.name;
         let worker = &self.worker;
         let error = match error {
             SpawnError::System(error) => return on_machine(error),
             SpawnError::Folder(error) => {
-                let folder = folder.display();
+                let folder = starting.folder.as_deref().unwrap_or(Path::new("/")).display();
                 let why = format!(
                     "the command '{name}' cannot start in the folder {folder} of worker {worker}: {error}"
                 );
@@ -273,12 +317,9 @@ impl Commands {
             }
             SpawnError::Program(error) => error,
         };
-        let is_missing = error.kind() == io::ErrorKind::NotFound && !folder.join(program).exists();
-        if is_missing {
-            return NotStarted::Command(
-                Some(NOT_FOUND),
-                format!("there is no command '{name}' on worker {worker}"),
-            );
+        if error.kind() == io::ErrorKind::NotFound && !starting.has_program() {
+            let why = format!("there is no command '{name}' {} worker {worker}", starting.place());
+            return NotStarted::Command(Some(NOT_FOUND), why);
         }
         let why = match error.raw_os_error() {
             Some(libc::E2BIG) => starting.size.to_string(),

@@ -1,5 +1,6 @@
 //! The runner's loop: frames in, one task after another, outcomes out.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +18,7 @@ use super::arguments::{Arguments, Failure};
 use super::folder::Folder;
 use super::leases::LeasePipe;
 use super::panic;
-use super::registry::Registry;
+use super::registry::{Registered, Registry};
 use super::values::Values;
 use crate::{program, shared, task_client, task_identity};
 
@@ -41,6 +42,7 @@ pub(super) fn serve(socket: UnixStream, claims: Option<LeasePipe>) -> io::Result
         is_first_ours: false,
         is_output_left: false,
         folder: Folder::present(),
+        last: None,
     };
     let ready = Ready {
         claims: runner.claims.is_some(),
@@ -74,13 +76,18 @@ struct Runner {
     /// The worker has yet to take what the last task printed.
     is_output_left: bool,
     folder: Folder,
+    /// Meta data of the last task, and its function.
+    last: Option<(Bytes, &'static Registered)>,
 }
 
 /// `meta` of a native task.
 #[derive(Deserialize)]
 struct NativeMeta<'a> {
     #[serde(borrow)]
-    call: std::borrow::Cow<'a, str>,
+    call: Cow<'a, str>,
+    /// That of the caller.
+    #[serde(borrow, default)]
+    folder: Option<Cow<'a, str>>,
 }
 
 impl Runner {
@@ -178,14 +185,16 @@ impl Runner {
         self.flush()
     }
 
-    fn run(&self, mut task: Task) -> Outcome {
+    fn run(&mut self, mut task: Task) -> Outcome {
         let codec = task.head.codec;
         // Big arguments are not in memory twice while the task runs.
         let bytes = std::mem::take(&mut task.payload).to_contiguous();
         task_identity::set(Some(AttemptId { task: task.head.id, attempt: task.head.attempt }));
         task.blob_hashes().next().into_iter().for_each(program::know);
         let started = Instant::now();
-        let ended = panic::catching(|| self.call(&task, &bytes));
+        let registered = self.registered(task.meta());
+        let arguments = Arguments { codec, bytes: &bytes };
+        let ended = panic::catching(|| registered.and_then(|registered| (registered.run)(&arguments)));
         let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         task_identity::set(None);
         task_client::close();
@@ -209,11 +218,19 @@ impl Runner {
         Outcome { head, report: Bytes::new(), payload: Payload::from(payload) }
     }
 
-    fn call(&self, task: &Task, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
-        let meta: NativeMeta<'_> = serde_json::from_slice(task.meta())
+    /// The function of a task, which starts in the folder of its caller.
+    fn registered(&mut self, meta: &[u8]) -> Result<&'static Registered, Failure> {
+        if let Some((last, registered)) = &self.last
+            && *last == meta
+        {
+            return Ok(registered);
+        }
+        let read: NativeMeta<'_> = serde_json::from_slice(meta)
             .map_err(|error| Failure::refusal(format!("the task names no function to call: {error}")))?;
-        let registered = self.registry.find(&meta.call).map_err(Failure::refusal)?;
-        (registered.run)(&Arguments { codec: task.head.codec, bytes })
+        self.folder.start_in(read.folder.as_deref());
+        let registered = self.registry.find(&read.call).map_err(Failure::refusal)?;
+        self.last = Some((Bytes::copy_from_slice(meta), registered));
+        Ok(registered)
     }
 
     /// Writes the task's output before its outcome, and returns to the folder in which it began.

@@ -23,7 +23,10 @@ sub new {
     $0 = $TITLE;
     $SIG{PIPE} = 'DEFAULT';
     $self->remember_environment;
+    opendir $self->{own_folder}, '.' or die "argon runner: the working folder cannot be opened: $!\n";
+    # Opened again for another folder, it keeps its number: a new descriptor would be one that a task has left.
     opendir $self->{folder}, '.' or die "argon runner: the working folder cannot be opened: $!\n";
+    @{$self}{qw(meta callers_folder)} = (q{}, q{});
     $self->{folder_identity} = [(stat q{.})[0, 1]];
     $self->{inc} = [@INC];
     $self->_remember_signals;
@@ -38,6 +41,24 @@ sub remember_environment {
     $self->{environment}       = {%ENV};
     $self->{environment_names} = [sort keys %ENV];
     $self->{environment_text}  = join "\0", @ENV{ @{ $self->{environment_names} } };
+    return;
+}
+
+# The folder of the caller, which the meta of a task names, is that of the task and of those after it; the runner's own, where
+# this machine does not have that. A task that names none cannot see where it is.
+sub start_in {
+    my ($self, $meta) = @_;
+    return if $meta eq $self->{meta};
+    $self->{meta} = $meta;
+    my ($folder) = $meta =~ /"folder":"((?:[^"\\]|\\.)*)"/ or return;
+    $folder =~ s{\\(?:u([0-9a-fA-F]{4})|(.))}{ defined $1 ? do { my $c = chr hex $1; utf8::encode($c); $c } : $2 }ge;
+    return if $folder eq $self->{callers_folder};
+    $self->{callers_folder} = $folder;
+    if ($folder !~ m{\A/} || !opendir($self->{folder}, $folder) || !chdir $self->{folder}) {
+        chdir $self->{own_folder};
+        opendir $self->{folder}, '.' or die "argon runner: the working folder cannot be opened: $!\n";
+    }
+    $self->{folder_identity} = [(stat q{.})[0, 1]];
     return;
 }
 

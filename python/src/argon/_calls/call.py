@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+import os
 import sys
 from json import dumps as json_dumps
 from typing import TYPE_CHECKING, Any, Callable, Union
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ..client import Client
 
 _KEPT_MAX = 512
+#: Characters of a folder's name: meta data has 64 KiB.
+_FOLDER_MAX = 4096
 # Small arguments are copied at the call; of big ones `queue` sends the memory itself, since its caller waits.
 Target = Union[Callable[..., Any], Named]
 
@@ -52,6 +55,7 @@ class Calls:
         # The blobs of the values that this client shared.
         self._shared = shared
         self._kept: dict[Any, Call] = {}
+        self._folder = _folder()
         # A notebook shows what is printed in the cell whose context it is printed in.
         self._is_notebook = "ipykernel" in sys.modules
 
@@ -166,9 +170,21 @@ class Calls:
             blobs = (*blobs, *self._environment.blobs)
         if self._options.label is not None:
             meta = {**meta, "label": self._options.label}
+        if self._folder is not None:
+            meta = {**meta, "folder": self._folder}
         text = wire.to_json(meta)
         head = self._options.call(runtime, codec, len(blobs), len(text), flags)
         return Call(head, b"".join(blob.hash for blob in blobs) + text, blobs, codec)
+
+
+def _folder() -> str | None:
+    """The folder of this program, in which its tasks start where a worker has it."""
+    try:
+        folder = os.getcwd()
+        folder.encode()
+    except (OSError, UnicodeEncodeError):
+        return None
+    return folder if len(folder) <= _FOLDER_MAX else None
 
 
 def share(value: Any) -> Shared[Any]:

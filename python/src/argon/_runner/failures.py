@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 
 from .._code import payloads, exceptions
@@ -19,6 +20,7 @@ _READ_ONLY = "an array that client.share made is read-only, since other tasks us
 
 def payload(error: BaseException, is_json: bool, has_shared: bool = False) -> list[payloads.Buffer]:
     """The payload of an ``error``."""
+    _name_folder(error)
     note = _READ_ONLY if has_shared and _is_read_only(error) else ""
     about: dict[str, Any] = {
         "class": _name(type(error)),
@@ -29,6 +31,20 @@ def payload(error: BaseException, is_json: bool, has_shared: bool = False) -> li
         return [json.dumps(about).encode()]
     about.update(_pickled(error))
     return payloads.dumps(about)[0]
+
+
+def _name_folder(error: BaseException) -> None:
+    """Adds to an error about a file with a relative path where it was looked for."""
+    if type(error) is not FileNotFoundError or len(error.args) != 2:
+        return
+    name, worker = error.filename, os.environ.get("ARGON_WORKER")
+    if type(name) is not str or name.startswith("/") or not worker:
+        return
+    try:
+        where = f"{error.strerror} in the folder {os.getcwd()} of worker {worker}"
+    except OSError:
+        return
+    error.args, error.strerror = (error.errno, where), where
 
 
 def payload_of_last_resort(error: BaseException, trouble: BaseException, is_json: bool) -> list[payloads.Buffer]:

@@ -38,8 +38,11 @@ class Reset:
         self._attempt, self._attempt_text = -1, b""
         self._mask = os.umask(0o077)
         os.umask(self._mask)
-        self._folder = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        self._own_folder = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        #: Keeps its number: a new descriptor would be one that a task has left.
+        self._folder = os.dup(self._own_folder)
         self._folder_name = _folder_name()
+        self._callers_folder: str | None = None
         self._path = list(sys.path)
         self._limits = sys.getrecursionlimit(), sys.getswitchinterval()
         self._hooks = sys.excepthook, sys.displayhook, sys.unraisablehook
@@ -60,6 +63,27 @@ class Reset:
             self._attempt, self._attempt_text = attempt, b"%d" % attempt
             _putenv(b"ARGON_ATTEMPT", self._attempt_text)
         data[b"ARGON_ATTEMPT"] = self._attempt_text
+
+    def start_in(self, folder: str | None) -> None:
+        """Goes to the folder of the caller for this task and those after it, or to its own where that is not here."""
+        if folder == self._callers_folder:
+            return
+        self._callers_folder = folder
+        wanted = self._own_folder
+        if folder is not None and folder.startswith("/"):
+            try:
+                # To be read, for a sandbox lets a process enter what it hides.
+                wanted = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                _fchdir(wanted)
+            except OSError:
+                if wanted != self._own_folder:
+                    os.close(wanted)
+                wanted = self._own_folder
+        os.dup2(wanted, self._folder, inheritable=False)
+        if wanted != self._own_folder:
+            os.close(wanted)
+        _fchdir(self._folder)
+        self._folder_name = _folder_name()
 
     def quiet(self) -> None:
         """Stops timers and signals of a task that has returned, so that they cannot interrupt the runner."""

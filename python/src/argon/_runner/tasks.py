@@ -123,6 +123,7 @@ class Runner:
         # The first bytes of a session name its family: the client and the clients of its tasks.
         self._enter(number[:8], meta)
         self._reset.task(number.hex(), attempt)
+        self._reset.start_in(meta.get("folder"))
         self._modules.begin(about)
         self._logs.begin(meta)
         status, run_us, result = self._execute(meta, names, codec, payload)

@@ -36,6 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match mode.as_str() {
         "values" => values(&client).await,
         "spread" => spread(&client).await,
+        "folder" => {
+            println!("{}", client.call(folder()).await?);
+            Ok(())
+        }
         "errors" => errors(&client).await,
         "prints" => prints(&client).await,
         "mutters" => mutters(&client).await,

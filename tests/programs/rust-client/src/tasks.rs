@@ -140,3 +140,11 @@ pub fn quicksort(mut numbers: Vec<u64>) -> Result<Vec<u64>, String> {
     sorted.extend(more.wait().map_err(|error| error.to_string())?);
     Ok(sorted)
 }
+
+#[argon::task]
+pub fn folder() -> String {
+    let here = std::env::current_dir().map(|folder| folder.display().to_string());
+    // The next task starts where this one has.
+    let _ = std::env::set_current_dir("/");
+    here.unwrap_or_default()
+}

@@ -18,8 +18,10 @@ use crate::command::meta::{CommandMeta, FilesMeta, PackedWords};
 pub(crate) struct CommandLine {
     /// The command and its arguments; not empty.
     pub(crate) words: Vec<OsString>,
-    /// Working folder; the worker's own if not given.
+    /// Working folder.
     pub(crate) folder: Option<PathBuf>,
+    /// Folder of the caller, which is the working folder if it is here and there is no other.
+    pub(crate) present: Option<PathBuf>,
     /// Variables on top of what the worker gives.
     pub(crate) variables: BTreeMap<OsString, OsString>,
     /// Mode bits that files do not get; the worker's own if not given.
@@ -67,6 +69,7 @@ impl CommandLine {
         Ok(Self {
             words,
             folder: meta.cwd.map(PathBuf::from),
+            present: meta.folder.map(PathBuf::from).filter(|folder| folder.is_absolute()),
             variables,
             umask: meta.umask,
             files: meta.files,

@@ -53,7 +53,7 @@ pub(crate) struct SpawnPlan {
     /// Working folder; the worker's own if not given.
     pub(crate) folder: Option<CString>,
     /// Used if that cannot be entered, where there is one.
-    pub(crate) other_folder: Option<&'static CStr>,
+    pub(crate) other_folder: Option<CString>,
     /// Mode bits that files which it makes do not get; the worker's own if not given.
     pub(crate) umask: Option<u32>,
     /// Number that is added to its nice value.
@@ -240,7 +240,7 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
     if let Some(folder) = &plan.folder {
         // SAFETY: a folder is a string.
         let enter = |folder: &CStr| Errno::result(unsafe { libc::chdir(folder.as_ptr()) });
-        let entered = enter(folder).or_else(|errno| plan.other_folder.map_or(Err(errno), enter));
+        let entered = enter(folder).or_else(|errno| plan.other_folder.as_deref().map_or(Err(errno), enter));
         entered.map_err(|errno| (Step::Folder, errno))?;
     }
     place_descriptors(plan).map_err(itself)?;
@@ -249,6 +249,15 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let listener = confinement.put_on_this_process().map_err(itself)?;
         if let (Some(listener), Some(socket)) = (listener, shared.handover) {
             handover::hand_over(socket, listener).map_err(itself)?;
+        }
+        if let Some(other) = &plan.other_folder {
+            // A folder that the sandbox hides is not one to start in.
+            let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+            // SAFETY (all three): two strings, and the descriptor that was opened here.
+            match unsafe { libc::open(c".".as_ptr(), flags) } {
+                -1 => drop(unsafe { libc::chdir(other.as_ptr()) }),
+                opened => drop(unsafe { libc::close(opened) }),
+            }
         }
         // Programs of other data models get past the sandbox where there is no shield.
         return if plan.is_shielded { Ok(()) } else { plan.shield.put_on_this_process().map_err(itself) };

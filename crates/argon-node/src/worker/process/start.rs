@@ -188,7 +188,7 @@ impl Setting<'_> {
             arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
             environment: c_variables(variables).map_err(SpawnError::Program)?,
             folder: start_folder(user.as_deref(), scratch.as_deref()).map_err(SpawnError::System)?,
-            other_folder: Some(ROOT),
+            other_folder: Some(ROOT.to_owned()),
             umask: None,
             nice: 0,
             stdio,
