@@ -26,6 +26,9 @@ fn fed(cluster: &mut Cluster, command: &Command, input: &[u8]) -> Finished {
     cluster.run(shell, "blocks").finish(SOON)
 }
 
+/// Options, input, bytes of the first two blocks, and number of blocks.
+type Case = (&'static [&'static str], Vec<u8>, [&'static str; 2], usize);
+
 fn lines(count: u32, begin: &str) -> Vec<u8> {
     (0..count).flat_map(|number| format!("{begin}{number}\n").into_bytes()).collect()
 }
@@ -37,8 +40,7 @@ fn blocks_are_those_of_gnu_parallel() {
         .arg("--version")
         .output()
         .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).starts_with("GNU parallel"));
-    // The options, the input, and the bytes of the first two blocks and their number.
-    let cases: [(&[&str], Vec<u8>, [&str; 2], usize); 7] = [
+    let cases: [Case; 7] = [
         (&["--block", "10k"], lines(5000, ""), ["10000", "10000"], 3),
         (&["-N", "300"], lines(1000, ""), ["1090", "1200"], 4),
         (&["--recstart", ">", "--block", "1000"], lines(1000, ">"), ["995", "995"], 5),
