@@ -107,7 +107,7 @@ fn a_scratch_folder_can_be_had_without_files() {
     assert_eq!(slow.status.code(), Some(124), "{}", slow.stderr);
 }
 
-// kind: files that travel | a returned file that is missing, names that lead out of the scratch folder | refused | the
+// kind: files that travel | a returned file that is missing, names that lead out of the scratch folder | loud | the
 //    client decides all names
 #[test]
 fn what_cannot_travel_has_a_sentence() {

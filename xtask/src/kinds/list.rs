@@ -324,4 +324,11 @@ pub(super) const KINDS: &[Kind] = &[
         about: "Memory grows with the bytes that come, not with the length that a peer announces.",
         open: &[],
     },
+    Kind {
+        area: "Operation",
+        name: "files that travel",
+        about: "Files go into the scratch folder of a command and come back to the places that the \
+               client has named, and nowhere else.",
+        open: &[],
+    },
 ];

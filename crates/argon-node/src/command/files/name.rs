@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    // kind: files that travel | names that lead out of the scratch folder | refused | the client decides all names
+    // kind: files that travel | names that lead out of the scratch folder | loud | the client decides all names
     #[test]
     fn a_name_that_leads_out_is_refused() {
         for text in ["/etc/passwd", "../a", "a/../../b", "x/./../y", "", "a/", "a/./", "."] {

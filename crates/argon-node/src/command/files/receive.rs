@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(fs::read(folder.path().join("sub/b")).expect("there"), b"");
     }
 
-    // kind: files that travel | a worker that returns other files, or twice | refused | the client decides all names
+    // kind: files that travel | a worker that returns other files, or twice | loud | the client decides all names
     #[test]
     fn a_missing_file_has_a_sentence_and_a_lie_is_refused() {
         let folder = tempfile::tempdir().expect("made");
