@@ -25,6 +25,7 @@ mod invariants;
 mod kept;
 mod key;
 mod limits;
+mod listings;
 mod memory;
 mod on_cancel;
 mod on_client;
@@ -80,6 +81,7 @@ use children::ChildOpening;
 use chores::Chore;
 use expiring::ExpiringSet;
 use key::{OwnerKey, SessionKey, TaskKey, WorkerKey, place_of};
+use listings::Listings;
 use on_client::Opening;
 use on_worker::Joining;
 use placement::Placement;
@@ -133,6 +135,7 @@ pub struct Scheduler {
     queue: Queue,
     placement: Placement,
     timers: Timers,
+    listings: Listings,
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
     orphans: FxHashMap<TaskId, OrphanAttempt>,
     /// Orphan attempts in the order in which they are dropped.
@@ -237,6 +240,7 @@ impl Scheduler {
             queue: Queue::default(),
             placement: Placement::default(),
             timers: Timers::default(),
+            listings: Listings::default(),
             orphans: FxHashMap::default(),
             orphan_ends: VecDeque::new(),
             parted: ExpiringSet::new(IDS_KEPT),
@@ -328,6 +332,7 @@ impl Scheduler {
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, tickets } => self.on_collect_requested(link, &tickets, out),
             Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),
+            Input::AttemptsListed { link, held } => self.on_attempts_listed(link, held, out),
             Input::WorkerJoined { link, profile, secret, previous, held } => {
                 let joining = Joining { link, profile, secret, previous, held };
                 self.on_worker_joined(now, joining, out);
@@ -343,9 +348,9 @@ impl Scheduler {
             Input::OutcomeArrived { link, outcome } => {
                 self.on_outcome_arrived(now, link, outcome, out);
             }
-            Input::OutputArrived { link, output } => self.on_output_arrived(link, output, out),
+            Input::OutputArrived { link, output } => self.on_output_arrived(now, link, output, out),
             Input::BlobsMissing { link, hashes } => self.on_blobs_missing(now, link, &hashes, out),
-            Input::QuestionAsked { link, ask } => self.on_question_asked(link, ask, out),
+            Input::QuestionAsked { link, ask } => self.on_question_asked(now, link, ask, out),
             Input::OutputTaken { link, credit } => self.on_output_taken(link, credit, out),
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
@@ -359,7 +364,7 @@ impl Scheduler {
             Input::TaskWithoutRoom { link, task, payload_bytes } => {
                 self.on_task_without_room(link, &task, payload_bytes, out);
             }
-            Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),
+            Input::AttemptLent { link, lent } => self.on_attempt_lent(now, link, lent, out),
             Input::ArgumentsUnreadable { link, attempt, why } => {
                 self.on_arguments_unreadable(now, link, attempt, &why, out);
             }

@@ -53,6 +53,7 @@ impl Scheduler {
             let why = "the worker of this client's task has not shown that it was given the task's attempt";
             return close(link, RefusalCode::Session, why, out);
         }
+        self.decide_about(now, &parent.task, out);
         let of = match self.parent_of(parent, worker) {
             Parent::Runs(of) => of,
             Parent::MayRun => {
@@ -208,11 +209,12 @@ impl Scheduler {
     }
 
     /// A worker says that an attempt lends its slot, or takes it back.
-    pub(super) fn on_attempt_lent(&mut self, link: ConnId, lent: Lent) {
+    pub(super) fn on_attempt_lent(&mut self, now: Time, link: ConnId, lent: Lent, out: &mut Out) {
         let Lent { attempt, waits } = lent;
         let Some(worker) = self.worker_at(link) else {
             return;
         };
+        self.decide_about(now, &attempt.task, out);
         let is_assigned = self
             .task_of(&attempt.task)
             .map(|key| &self.tasks[key])

@@ -25,6 +25,8 @@ pub(super) enum Chore {
     Cancel { ids: IntoIter<TaskId>, canceller: Canceller },
     /// Give up what the worker holds, unless it has come back: then it has another stamp.
     LoseWorker { key: WorkerKey, stamp: u32 },
+    /// Decide about what the worker has listed, unless it has come again.
+    Decide { key: WorkerKey, stamp: u32 },
     /// Go on with what waited for records that the store holds.
     Commit { up_to: u64 },
 }
@@ -113,6 +115,10 @@ impl Scheduler {
             Chore::LoseWorker { key, stamp } => {
                 let is_gone = !self.lose_part(now, key, stamp, out);
                 if is_gone { None } else { Some(Chore::LoseWorker { key, stamp }) }
+            }
+            Chore::Decide { key, stamp } => {
+                let is_left = self.decide_part(now, key, stamp, out);
+                if is_left { Some(Chore::Decide { key, stamp }) } else { None }
             }
             Chore::Commit { up_to } => {
                 let is_done = self.pass_committed(now, up_to, out);

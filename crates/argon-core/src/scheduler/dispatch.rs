@@ -35,6 +35,9 @@ impl Scheduler {
 
     #[inline]
     pub(super) fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
+        if self.is_listed(now, key, out) {
+            return;
+        }
         let worker = self.unless_avoided(key, worker);
         let Some(attempt) = self.next_attempt(key, worker) else {
             self.set_state(key, TaskState::Delayed);

@@ -5,7 +5,6 @@ use argon_proto::{AttemptId, Status, limit};
 use rustc_hash::FxHashSet;
 
 use super::effect::{Effect, Out};
-use super::input::ConnId;
 use super::task::TaskState;
 use super::{Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
@@ -23,6 +22,7 @@ enum Fate {
 }
 
 /// Earlier state of a worker that comes back.
+#[derive(Debug)]
 pub(super) struct Past {
     /// Attempts that it held without a task on its last connection.
     pub(super) without_task: FxHashSet<AttemptId>,
@@ -41,26 +41,21 @@ impl Scheduler {
     }
 
     /// Refuses attempts that this worker was never given. The scheduler keeps nothing for them.
-    pub(super) fn refuse_forged(
-        &mut self,
-        key: WorkerKey,
-        link: ConnId,
-        forged: &[AttemptId],
-        out: &mut Out,
-    ) {
+    pub(super) fn refuse_forged(&mut self, key: WorkerKey, forged: &[AttemptId], out: &mut Out) {
         if forged.is_empty() {
             return;
         }
         self.totals.unproven += forged.len() as u64;
-        for part in forged.chunks(limit::IDS_PER_FRAME) {
-            out.send_to_worker(link, ToWorker::Stop(part.to_vec()));
+        if let Some(link) = self.workers[key].link {
+            for part in forged.chunks(limit::IDS_PER_FRAME) {
+                out.send_to_worker(link, ToWorker::Stop(part.to_vec()));
+            }
         }
         let worker = &mut self.workers[key];
         if !std::mem::replace(&mut worker.was_warned_of, true) {
             let what = format!(
-                "worker {} lists {} attempts that no manager with this cluster key has given to it; they are stopped",
+                "worker {} lists attempts that no manager with this cluster key has given to it; they are stopped",
                 worker.profile.name,
-                forged.len()
             );
             out.effects.push(Effect::Warn { what });
         }

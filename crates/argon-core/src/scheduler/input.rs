@@ -162,6 +162,13 @@ pub enum Input {
         /// True if the client said goodbye: its session ends at once.
         closed_cleanly: bool,
     },
+    /// A worker lists a part of what it holds, before it registers.
+    AttemptsListed {
+        /// Its connection.
+        link: ConnId,
+        /// Attempts that it runs, has queued, or finished without being settled.
+        held: Vec<Held>,
+    },
     /// A worker registered.
     WorkerJoined {
         /// Its connection.
@@ -172,7 +179,7 @@ pub enum Input {
         secret: Secret,
         /// The manager that has registered it last.
         previous: Option<Incarnation>,
-        /// Attempts that it runs, has queued, or finished without being settled.
+        /// The last part of the list of what it holds.
         held: Vec<Held>,
     },
     /// A worker's connection ended.

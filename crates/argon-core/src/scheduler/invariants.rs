@@ -16,6 +16,7 @@ impl Scheduler {
         self.assert_nothing_waits_in_vain();
         self.assert_memory_is_counted();
         self.assert_owners_are_counted();
+        self.assert_listings_are_counted();
     }
 
     fn assert_tasks_are_where_they_say(&self) {

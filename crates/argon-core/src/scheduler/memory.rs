@@ -172,7 +172,10 @@ impl Scheduler {
     #[must_use]
     pub fn memory_of_tasks(&self) -> u64 {
         let others = self.collectors.len() as u64 * COLLECTOR_BYTES;
-        self.memory.used.sum() + self.sessions.len() as u64 * SESSION_BYTES + others
+        self.memory.used.sum()
+            + self.sessions.len() as u64 * SESSION_BYTES
+            + others
+            + self.memory_of_listings()
     }
 
     /// Bytes of tasks that have not ended, and of those that have, with their outcomes.

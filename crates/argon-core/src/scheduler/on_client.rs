@@ -155,6 +155,8 @@ impl Scheduler {
     }
 
     pub(super) fn on_client_lost(&mut self, now: Time, link: ConnId, closed_cleanly: bool, out: &mut Out) {
+        // A worker's connection may become that of a task's client.
+        self.forget_listing(link);
         let Some(key) = self.client_at(link) else {
             return;
         };

@@ -30,6 +30,7 @@ impl Scheduler {
             return close(link, RefusalCode::Frame, &why, out);
         }
         let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
+        self.decide_about(now, &attempt.task, out);
         let key = self.task_of(&attempt.task);
         if let Some(key) = key
             && self.tasks[key].worker() == Some(worker_key)

@@ -12,6 +12,7 @@ use crate::time::Time;
 
 impl Scheduler {
     pub(super) fn on_task_submitted(&mut self, now: Time, link: ConnId, mut task: Task, out: &mut Out) {
+        self.decide_about(now, &task.head.id, out);
         let known = self.task_of(&task.head.id);
         let session = match self.charged_session(link, &task, known) {
             Ok(session) => session,
@@ -83,8 +84,10 @@ impl Scheduler {
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
     pub(super) fn admit(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
+        let id = self.tasks[key].task.head.id;
+        self.decide_about(now, &id, out);
         if !self.orphans.is_empty()
-            && let Some(orphan) = self.orphans.remove(&self.tasks[key].task.head.id)
+            && let Some(orphan) = self.orphans.remove(&id)
         {
             return self.claim(now, key, orphan, out);
         }

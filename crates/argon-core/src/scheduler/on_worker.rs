@@ -5,12 +5,12 @@ use std::time::Duration;
 use argon_proto::conversation::worker::{Held, Registered, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, AttemptId, Flags, Incarnation, Report, Secret, Status, WorkerId};
-use rustc_hash::FxHashSet;
 
 use super::chores::Chore;
 use super::effect::Out;
 use super::held::Past;
 use super::input::{ConnId, WorkerProfile};
+use super::listings::Listing;
 use super::on_submit::close;
 use super::task::Origin;
 use super::timers::Timer;
@@ -35,30 +35,30 @@ pub(super) struct Joining {
 impl Scheduler {
     pub(super) fn on_worker_joined(&mut self, now: Time, joining: Joining, out: &mut Out) {
         let Joining { link, profile, secret, previous, held } = joining;
+        let listing = self.take_listing(link, held);
         if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
             && self.workers[*key].profile.id == profile.id
         {
             // It has found out more about itself.
             self.workers[*key].profile.runtimes = profile.runtimes;
-            return;
+            return self.drop_listing(&listing);
         }
         if self.peers.contains_key(&link) {
+            self.drop_listing(&listing);
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         let id = profile.id;
         if id != WorkerId::of(&secret) {
+            self.drop_listing(&listing);
             let why = "the secret of this worker is not the one that its id is made of";
             return close(link, RefusalCode::Session, why, out);
         }
         let has_ended_here = self.has_ended_here(id, previous);
         self.seen_workers.insert(id, FOR_EVER);
         let key = self.worker_of(now, profile);
-        let (held, mut forged) = self.verified(key, held);
-        let held_set: FxHashSet<AttemptId> = held.iter().copied().collect();
-        // It is not asked to stop an attempt that it also lists with the right token.
-        forged.retain(|attempt| !held_set.contains(attempt));
+        self.drop_undecided(key);
         let stamp = self.next_stamp();
-        self.forget_unheld(key, &held_set);
+        self.forget_unheld(key, &listing);
         let worker = &mut self.workers[key];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
@@ -84,13 +84,10 @@ impl Scheduler {
             // It may not have received it on its last connection.
             out.send_to_worker(link, ToWorker::Drain(drain));
         }
-        self.requeue_unheld(now, key, &held_set, out);
+        self.requeue_unheld(now, key, &listing, out);
         self.count_output_anew(key);
-        self.refuse_forged(key, link, &forged, out);
-        let past = Past { without_task, has_ended_here };
-        for attempt in held {
-            self.on_attempt_held(now, key, attempt, &past, out);
-        }
+        self.begin_deciding(key, listing, Past { without_task, has_ended_here });
+        self.take_up(now, Chore::Decide { key, stamp }, out);
         self.placement.update(key, &self.workers[key]);
     }
 
@@ -107,19 +104,21 @@ impl Scheduler {
     }
 
     /// Forgets unclaimed attempts that the worker no longer holds.
-    fn forget_unheld(&mut self, key: WorkerKey, held: &FxHashSet<AttemptId>) {
+    fn forget_unheld(&mut self, key: WorkerKey, held: &Listing) {
         if !self.orphans.is_empty() {
-            self.orphans.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
+            let tokens = self.workers[key].key;
+            self.orphans.retain(|_, kept| kept.worker != key || held.has(kept.attempt, &tokens));
         }
     }
 
     /// Requeues tasks that were on their way to the worker when its connection broke: they never started there.
-    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &FxHashSet<AttemptId>, out: &mut Out) {
+    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &Listing, out: &mut Out) {
+        let tokens = self.workers[key].key;
         let missing: Vec<TaskKey> = self.workers[key]
             .assigned
             .iter()
             .copied()
-            .filter(|task| !held.contains(&self.tasks[*task].attempt_id()))
+            .filter(|task| !held.has(self.tasks[*task].attempt_id(), &tokens))
             .collect();
         let blamed = self.blamed_of(&missing);
         for task in missing.into_iter().rev() {
@@ -208,6 +207,7 @@ impl Scheduler {
             std::mem::replace(&mut self.workers[worker].retract, answered) == WorkerRetractState::Asked;
         let mut given_back: Vec<RunnerKind> = Vec::new();
         for attempt in attempts.iter().rev() {
+            self.decide_about(now, &attempt.task, out);
             if self.release_without_task(worker, *attempt) {
                 self.forget_orphan(worker, *attempt);
                 continue;
@@ -267,16 +267,17 @@ impl Scheduler {
 
     pub(super) fn on_worker_lost(&mut self, now: Time, link: ConnId, declared_dead: bool, out: &mut Out) {
         let Some(key) = self.worker_at(link) else {
-            return;
+            return self.forget_listing(link);
         };
         self.peers.remove(&link);
+        let was_undecided = self.drop_undecided(key);
         let stamp = self.next_stamp();
         let worker = &mut self.workers[key];
         worker.link = None;
         worker.stamp = stamp;
         worker.kept.clear();
         self.placement.update(key, worker);
-        if declared_dead || worker.outstanding() == 0 {
+        if declared_dead || worker.outstanding() == 0 && !was_undecided {
             self.lose_worker(now, key, out);
         } else {
             self.timers.set(now + self.limits.worker_grace, Timer::WorkerGrace(key, stamp));

@@ -13,6 +13,7 @@ use argon_proto::{Attempt, AttemptId, Flags};
 use super::effect::Out;
 use super::input::ConnId;
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
+use crate::time::Time;
 
 /// Bytes of output of one task: passed on, and taken by its client.
 #[derive(Debug, Default)]
@@ -52,10 +53,11 @@ impl OutputAccount {
 
 impl Scheduler {
     /// An attempt wrote something: it goes to its client, if that wants to see it.
-    pub(super) fn on_output_arrived(&mut self, link: ConnId, output: TaskOutput, out: &mut Out) {
+    pub(super) fn on_output_arrived(&mut self, now: Time, link: ConnId, output: TaskOutput, out: &mut Out) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
+        self.decide_about(now, &output.from.task, out);
         match self.listener(worker, output.from) {
             (Some(key), client) => self.pass_output(key, link, client, output, out),
             (None, _) => self.count_orphan_output(worker, link, &output, out),

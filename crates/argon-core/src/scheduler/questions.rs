@@ -25,10 +25,11 @@ const BLOB_WITHIN: Duration = Duration::from_secs(60);
 
 impl Scheduler {
     /// An attempt asks its client for something.
-    pub(super) fn on_question_asked(&mut self, link: ConnId, ask: Ask, out: &mut Out) {
+    pub(super) fn on_question_asked(&mut self, now: Time, link: ConnId, ask: Ask, out: &mut Out) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
+        self.decide_about(now, &ask.from.task, out);
         let is_kept = ask.question.len() <= QUESTION_BYTES && self.keep_question(worker, &ask);
         match self.listener(worker, ask.from) {
             (_, Some(client)) => out.send_to_client(client, ToClient::Ask(ask)),

@@ -152,6 +152,9 @@ impl Scheduler {
     /// No worker holds the task, as far as one can tell.
     fn start_unheld(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         self.await_no_holder(key);
+        if self.is_listed(now, key, out) {
+            return;
+        }
         let entry = &self.tasks[key];
         // The store knows of every start of a detached task that must not run twice.
         let may_have_run = !entry.is(Flags::DETACHED) || entry.task.head.attempt.0 > 0;

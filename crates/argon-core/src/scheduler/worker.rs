@@ -8,6 +8,7 @@ use super::TaskKey;
 use super::acks::PendingAcks;
 use super::input::{ConnId, WorkerProfile};
 use super::kept::KeptOutcomes;
+use super::listings::Undecided;
 use super::resting_kinds::Rests;
 use crate::estimate;
 use crate::time::Time;
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
     pub(super) without_task: FxHashSet<AttemptId>,
+    /// Attempts that it has listed when it registered, and about which nothing is decided yet.
+    pub(super) undecided: Option<Box<Undecided>>,
     /// Attempts that wait for tasks of their own, and lend their slots.
     pub(super) lent: FxHashSet<AttemptId>,
     /// Outcomes that it keeps until their clients have them.
@@ -82,6 +85,7 @@ impl Worker {
             rests: Rests::default(),
             assigned: Vec::new(),
             without_task: FxHashSet::default(),
+            undecided: None,
             lent: FxHashSet::default(),
             kept: KeptOutcomes::default(),
             pending_acks: PendingAcks::default(),

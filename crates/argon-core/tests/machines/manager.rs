@@ -218,7 +218,7 @@ pub(crate) fn secret(number: u64) -> Secret {
     Secret::new([number as u8; 32])
 }
 
-fn held_by(link: u64, attempt: AttemptId) -> Held {
+pub(crate) fn held_by(link: u64, attempt: AttemptId) -> Held {
     Held { attempt, token: token(link, attempt) }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::manager::{HERE, Manager, attempt, id, task, ticket, with_flags};
+use crate::manager::{HERE, Manager, attempt, held_by, id, secret, task, ticket, with_flags};
 use argon_core::Machine;
-use argon_core::scheduler::{ConnId, Input, Limits};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Flags, Status};
 
 /// Tasks that are looked at in one step.
@@ -179,4 +180,96 @@ fn a_worker_with_very_many_slots_is_sent_its_tasks_in_parts() {
     assert_eq!(manager.runs(11).len(), AT_ONCE);
     pass_in_short_steps(&mut manager);
     assert_eq!(manager.scheduler.view(manager.now).tasks_queued, 0);
+}
+
+/// The list of a worker that has run many tasks for another manager.
+fn list_many(manager: &mut Manager, link: u64) {
+    for sequence in 1..=MANY {
+        let held = vec![held_by(link, attempt(1, sequence, 1))];
+        short(manager, Input::AttemptsListed { link: ConnId(link), held });
+    }
+}
+
+fn join_shortly(manager: &mut Manager, link: u64, slots: u32) {
+    let (profile, secret) = (Manager::profile(link, slots, &[]), secret(link));
+    short(
+        manager,
+        Input::WorkerJoined { link: ConnId(link), profile, secret, previous: None, held: Vec::new() },
+    );
+}
+
+#[test]
+fn a_worker_that_lists_many_attempts_is_decided_about_in_parts() {
+    let mut manager = manager();
+    list_many(&mut manager, 11);
+    assert!(manager.scheduler.memory_of_tasks() > 100 * MANY, "lists are charged");
+    join_shortly(&mut manager, 11, MANY as u32);
+    assert_eq!(manager.scheduler.footprint().orphans, AT_ONCE);
+    assert!(pass_in_short_steps(&mut manager) >= 10);
+    assert_eq!(manager.scheduler.footprint().orphans as u64, MANY);
+    assert_eq!(manager.scheduler.memory_of_tasks(), 0, "the list is gone");
+}
+
+#[test]
+fn what_is_listed_and_not_decided_counts_as_if_it_were() {
+    let mut manager = manager();
+    manager.join(12, MANY as u32, &[]);
+    list_many(&mut manager, 11);
+    join_shortly(&mut manager, 11, 2 * AT_ONCE as u32);
+    manager.finish(11, attempt(1, MANY - 1, 1), Status::Ok, 0);
+    manager.open(1);
+    manager.submit(1, with_flags(1, MANY - 1, Flags::OFFERED_AGAIN));
+    manager.submit(1, with_flags(1, MANY, Flags::OFFERED_AGAIN));
+    assert_eq!(manager.outcomes(1).len(), 1, "it was kept for its client");
+    manager.finish(11, attempt(1, MANY, 1), Status::Ok, 0);
+    assert_eq!(manager.outcomes(1).len(), 1);
+    assert_eq!(manager.runs(12), []);
+    pass_in_short_steps(&mut manager);
+    assert_eq!(manager.scheduler.footprint().orphans as u64, MANY - 2);
+}
+
+#[test]
+fn a_waiting_task_does_not_start_if_a_returning_worker_lists_it() {
+    let mut manager = manager();
+    manager.open(1);
+    (1..=MANY).for_each(|sequence| manager.submit(1, with_flags(1, sequence, Flags::default())));
+    list_many(&mut manager, 11);
+    manager.now = manager.now + Duration::from_millis(1);
+    join_shortly(&mut manager, 11, MANY as u32);
+    manager.join(12, MANY as u32, &[]);
+    pass_in_short_steps(&mut manager);
+    assert_eq!((manager.runs(11), manager.runs(12)), (vec![], vec![]), "worker 11 has them all");
+}
+
+#[test]
+fn a_list_is_forgotten_with_its_connection() {
+    for registers in [false, true] {
+        let mut manager = manager();
+        list_many(&mut manager, 11);
+        if registers {
+            join_shortly(&mut manager, 11, 1);
+        }
+        manager.step(Input::WorkerLost { link: ConnId(11), declared_dead: true });
+        pass_in_short_steps(&mut manager);
+        assert_eq!(manager.scheduler.memory_of_tasks(), 0);
+        assert_eq!(manager.scheduler.footprint().orphans, 0);
+    }
+}
+
+#[test]
+fn the_longest_list_is_refused_when_lists_use_too_much_memory() {
+    let mut manager = Manager::new(Limits { memory: 8 * 128 * (MANY + 10), ..Limits::default() });
+    list_many(&mut manager, 11);
+    let closed = |manager: &mut Manager| {
+        let link =
+            |effect| if let Effect::Close { link, code, .. } = effect { Some((link, code)) } else { None };
+        manager.take_effects().into_iter().filter_map(link).collect::<Vec<_>>()
+    };
+    for sequence in 1..=20 {
+        let held = vec![held_by(12, attempt(2, sequence, 1))];
+        manager.step(Input::AttemptsListed { link: ConnId(12), held });
+    }
+    assert_eq!(closed(&mut manager), [(ConnId(11), RefusalCode::Busy)]);
+    manager.join(12, 1, &[]);
+    assert_eq!(manager.scheduler.footprint().orphans, 20);
 }

@@ -19,7 +19,7 @@ use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Held, Installing, Register, RunnersReport, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
-use argon_proto::limit::{self, HELD_ATTEMPTS};
+use argon_proto::limit;
 use argon_proto::{AttemptId, BlobHash, Line, Outcome, Report, Status, Task};
 
 use self::inbox::PeerEvent;
@@ -78,7 +78,7 @@ impl ManagerLoop {
             return self.refuse(link, RefusalCode::Role, why);
         }
         let input = match message {
-            FromWorker::Held(held) => return self.on_held(link, held),
+            FromWorker::Held(held) => return self.on_held(now, link, held),
             FromWorker::Register(register) => return self.on_register(now, link, *register),
             FromWorker::NeedBlob(hashes) => {
                 self.gate.on_need_blob(link, &hashes, &mut self.passing);
@@ -282,7 +282,7 @@ impl ManagerLoop {
     }
 
     /// A worker lists what it holds before it registers.
-    fn on_held(&mut self, link: ConnId, held: Vec<Held>) {
+    fn on_held(&mut self, now: Time, link: ConnId, held: Vec<Held>) {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
@@ -290,11 +290,8 @@ impl ManagerLoop {
             let why = "a worker lists the attempts that it holds before it registers, not after";
             return self.refuse(link, RefusalCode::Frame, why);
         }
-        if peer.held.len() + held.len() > HELD_ATTEMPTS {
-            let why = format!("a worker holds at most {HELD_ATTEMPTS} attempts");
-            return self.refuse(link, RefusalCode::Frame, &why);
-        }
-        peer.held.extend(held);
+        peer.held += held.len();
+        self.step(now, Input::AttemptsListed { link, held });
     }
 
     /// A worker wants blobs that are not here. Those on their way to the manager come by themselves.
@@ -327,10 +324,10 @@ impl ManagerLoop {
                 "worker {} joined with {} slots, holding {} attempts",
                 profile.name,
                 profile.slots,
-                held.len()
+                held
             );
         }
-        self.step(now, Input::WorkerJoined { link, profile, secret, previous, held });
+        self.step(now, Input::WorkerJoined { link, profile, secret, previous, held: Vec::new() });
     }
 }
 

@@ -8,7 +8,7 @@ use argon_net::Connection;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{Reply, ToAdmin};
 use argon_proto::conversation::client::ToClient;
-use argon_proto::conversation::worker::{Held, Installing, RunnersReport, ToWorker};
+use argon_proto::conversation::worker::{Installing, RunnersReport, ToWorker};
 use argon_proto::handshake::{Proven, Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
@@ -55,8 +55,8 @@ pub(super) struct AdmittedPeer {
     pub(super) said_goodbye: bool,
     /// The worker that has registered here.
     pub(super) worker: Option<WorkerId>,
-    /// Attempts that a worker has listed before it registers.
-    pub(super) held: Vec<Held>,
+    /// Number of attempts that a worker has listed before it registers.
+    pub(super) held: usize,
     /// Its runner processes, as it reported them last.
     pub(super) runners: RunnersReport,
     /// Packages that it installs, and when it first reported each list.
@@ -77,7 +77,7 @@ impl AdmittedPeer {
             from,
             said_goodbye: false,
             worker: None,
-            held: Vec::new(),
+            held: 0,
             runners: RunnersReport::default(),
             installing: Vec::new(),
             is_dirty: false,

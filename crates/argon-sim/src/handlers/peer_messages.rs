@@ -130,6 +130,7 @@ impl World {
             format!("{:?} at {link:?} is gone, dead: {is_dead}", peer.dialler)
         });
         self.close_end(peer.connection, false);
+        let has_sent = peer.is_introduced || !peer.listed.is_empty();
         process.gate.on_client_lost(link);
         process.gate.on_worker_lost(link);
         let input = match peer.dialler {
@@ -153,7 +154,7 @@ impl World {
                 Input::ClientLost { link, closed_cleanly: farewell }
             }
         };
-        if peer.is_introduced {
+        if has_sent {
             self.step_manager(now, process, input);
         }
     }
@@ -240,9 +241,9 @@ impl World {
         let input = match message {
             FromWorker::Held(held) => {
                 if let Some(peer) = process.peers.get_mut(&link) {
-                    peer.listed.extend(held);
+                    peer.listed.extend(&held);
                 }
-                return;
+                Input::AttemptsListed { link, held }
             }
             FromWorker::Register(register) => {
                 let peer = process.peers.get_mut(&link);
@@ -254,7 +255,7 @@ impl World {
                 self.step_manager(
                     now,
                     process,
-                    Input::WorkerJoined { link, profile, secret, previous, held },
+                    Input::WorkerJoined { link, profile, secret, previous, held: Vec::new() },
                 );
                 if let Some(rogue) = process.rogue_at(link) {
                     self.judge_claims(process, rogue, &attempts);

@@ -66,8 +66,9 @@ fn described(process: &ManagerProcess, input: &Input) -> (&'static str, Option<u
         Input::ClientLost { .. } => ("ClientLost", many(1)),
         // What it was sent on its last connection, and does not list, waits again.
         Input::WorkerJoined { held, profile, .. } => {
-            ("WorkerJoined", many(held.len() + process.scheduler.held_by(profile.id)))
+            ("WorkerJoined", many(1 + held.len() + process.scheduler.held_by(profile.id)))
         }
+        Input::AttemptsListed { .. } => ("AttemptsListed", many(1)),
         Input::WorkerLost { .. } => ("WorkerLost", many(1)),
         Input::WorkerDraining { .. } => ("WorkerDraining", many(1)),
         Input::DrainRequested { .. } => ("DrainRequested", many(1)),
