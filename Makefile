@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build wheel test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt perl-dist perl-client docs doc clean
+.PHONY: help setup setup-to-build build wheel test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak mutants lint fmt perl-dist perl-client docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -53,6 +53,9 @@ compare-peers: setup-to-build ## give the same inputs to Argon and its peers, an
 
 soak: setup-to-build ## a minute of the simulator, of each fuzzer and of each liar under new seeds, 100 kills of the manager, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
+
+mutants: setup-to-build ## plant faults in a copy of the core, one at a time, and count the seeds until the simulator finds each: SEEDS=n
+	@scripts/mutants.py --seeds $(or $(SEEDS),20000)
 
 lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, ruff, mypy, shellcheck
 	@scripts/check fmt tidy kinds shellcheck perlcritic pod ruff mypy clippy dependencies
