@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any, Callable
 
 from argon._code import payloads
@@ -21,8 +22,10 @@ TASK = "11" * 8 + "22" * 8 + f"{7:016x}"
 class FakeWorker:
     """Answers CHILD with CREDIT, and each SUBMIT with what `answer` gives after `pause` seconds."""
 
-    def __init__(self, folder: Path, monkeypatch: Any) -> None:
-        self.path = str(folder / "socket")
+    def __init__(self, monkeypatch: Any) -> None:
+        # Not in the folder of a test, whose name may be too long for the address of a socket.
+        self._folder = tempfile.mkdtemp(prefix="argon-")
+        self.path = os.path.join(self._folder, "socket")
         self.frames: list[tuple[int, bytes]] = []
         self.answer: Callable[[int], Any] = lambda number: number
         self.pause = 0.05
@@ -45,7 +48,7 @@ class FakeWorker:
 
     def close(self) -> None:
         self._listener.close()
-        os.unlink(self.path)
+        shutil.rmtree(self._folder)
 
     def kinds(self) -> list[int]:
         return [kind for kind, _ in list(self.frames)]

@@ -21,12 +21,12 @@ from fake_worker import TASK, TOKEN, FakeWorker
 
 
 @pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     # What a runner offers to this package.
     runner = types.ModuleType("_argon._runner.current")
     runner.at_end = set()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "_argon._runner.current", runner)
-    fake = FakeWorker(tmp_path, monkeypatch)
+    fake = FakeWorker(monkeypatch)
     yield fake
     end_of_task()
     fake.close()
