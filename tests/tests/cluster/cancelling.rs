@@ -242,7 +242,7 @@ fn ids_come_from_standard_input_and_all_means_all() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     let told = argon(&mut cluster, &["cancel", "--all"]);
-    assert_eq!((told.status.code(), told.stdout.as_str()), (Some(0), "1 tasks cancelled\n"));
+    assert_eq!((told.status.code(), told.stdout.as_str()), (Some(0), "1 task cancelled\n"));
     wait_for("an empty queue", SOON, || (cluster.status()["tasks_queued"] == 0).then_some(()));
 }
 

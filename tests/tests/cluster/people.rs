@@ -231,7 +231,7 @@ fn a_person_sees_and_cancels_its_own_tasks_and_an_observer_only_sees() {
     assert_eq!(cluster.status()["tasks_running"], 3);
     // Each command is a session of its own.
     assert!(with_key(&mut cluster, &ann, &["cancel", &ids[0]]).status.success());
-    assert_eq!(with_key(&mut cluster, &bob, &["cancel", "--all"]).stdout, "1 tasks cancelled\n");
+    assert_eq!(with_key(&mut cluster, &bob, &["cancel", "--all"]).stdout, "1 task cancelled\n");
     cluster.wait_for_status("one running task", |status| status["tasks_running"] == 1);
     assert_eq!(
         with_key(&mut cluster, &own, &["cancel", "--all", "--owner", "bob"]).stdout,
@@ -239,7 +239,7 @@ fn a_person_sees_and_cancels_its_own_tasks_and_an_observer_only_sees() {
     );
     assert_eq!(
         with_key(&mut cluster, &own, &["cancel", "--all", "--owner", "ann"]).stdout,
-        "1 tasks cancelled\n"
+        "1 task cancelled\n"
     );
 }
 
