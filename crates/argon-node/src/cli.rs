@@ -116,8 +116,25 @@ enum Command {
 
 fn parse() -> Result<ArgonArguments, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(help::as_option(std::env::args_os()))?;
+    let words = as_known(help::as_option(std::env::args_os()).into_iter().collect(), &command)?;
+    let matches = command.try_get_matches_from_mut(words)?;
     ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command line with the options of GNU parallel translated, where it is one of `argon map`.
+fn as_known(
+    mut words: Vec<std::ffi::OsString>,
+    command: &clap::Command,
+) -> Result<Vec<std::ffi::OsString>, clap::Error> {
+    let Some(map) = command.find_subcommand("map").filter(|_| words.get(1).is_some_and(|name| name == "map"))
+    else {
+        return Ok(words);
+    };
+    let rest = words.split_off(2);
+    let translated = map::translate(rest, map)
+        .map_err(|why| clap::Error::raw(clap::error::ErrorKind::InvalidValue, format!("{why}\n")))?;
+    words.extend(translated);
+    Ok(words)
 }
 
 /// All commands. A negative number after an option that takes a value belongs to that option: the error names the option

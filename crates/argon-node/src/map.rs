@@ -5,10 +5,16 @@
 
 pub mod blocks;
 pub mod csv;
+pub mod dictionary;
 pub mod file_names;
+pub mod filling;
 pub mod halt;
 pub mod inputs;
 pub mod joblog;
+pub mod jobs;
+pub mod line;
+pub mod live;
+pub mod perl;
 pub mod placeholder;
 pub mod printer;
 pub mod progress;
@@ -17,7 +23,11 @@ pub mod reader;
 pub mod records;
 pub mod results;
 pub mod script;
+pub mod shape;
+pub mod slots;
 pub mod spill;
+pub mod summary;
+pub mod supply;
 pub mod template;
 pub mod template_error;
 pub mod work_item;

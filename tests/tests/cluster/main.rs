@@ -40,6 +40,7 @@ mod nested;
 mod new_programs;
 mod newcomers;
 mod outputs;
+mod parallel_habits;
 mod partitions;
 mod people;
 mod reconnect_storm;

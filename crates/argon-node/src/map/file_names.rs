@@ -1,5 +1,6 @@
 //! Names of the files of each command, with placeholders.
 
+use super::filling::Filling;
 use super::placeholder::Reading;
 use super::template::CommandTemplate;
 use super::template_error::TemplateError;
@@ -18,7 +19,7 @@ impl FileNames {
     /// # Errors
     /// If one is not known.
     pub fn parse(sent: &[String], returned: &[String], whole: &str) -> Result<Self, TemplateError> {
-        let reading = Reading { whole, shell: None, literal: false };
+        let reading = Reading { whole, shell: None, literal: false, more: None };
         let parse = |names: &[String]| {
             let template = (!names.is_empty()).then(|| CommandTemplate::parse_words(names, reading));
             template.transpose()
@@ -37,7 +38,7 @@ impl FileNames {
     ) -> Result<(Vec<CarriedName>, Vec<CarriedName>), String> {
         let fill = |template: &Option<CommandTemplate>| {
             let Some(template) = template else { return Ok(Vec::new()) };
-            let names = template.fill(row, sequence).map_err(|error| error.to_string())?;
+            let names = template.fill(&Filling::new(row, sequence)).map_err(|error| error.to_string())?;
             names.iter().map(|name| CarriedName::parse(name)).collect::<Result<_, _>>()
         };
         Ok((fill(&self.sent)?, fill(&self.returned)?))

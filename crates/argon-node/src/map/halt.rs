@@ -119,8 +119,19 @@ impl FromStr for Halt {
 }
 
 fn parse(text: &str) -> Option<Halt> {
-    if text == "never" {
-        return Some(Halt::Never);
+    // The numbers are those of earlier releases of GNU parallel.
+    let text = match text {
+        "never" | "0" => return Some(Halt::Never),
+        "1" => "soon,fail=1",
+        "2" => "now,fail=1",
+        "-1" => "soon,success=1",
+        "-2" => "now,success=1",
+        _ => text,
+    };
+    if let Some(percent) =
+        text.strip_suffix('%').filter(|percent| percent.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        return parse(&format!("soon,fail={percent}%"));
     }
     let (urgency, rest) = text.split_once(',')?;
     let urgency = match urgency {
@@ -175,13 +186,16 @@ mod tests {
         assert_eq!(halt("soon,fail=50%").reached(&tally(0, 2)), None, "too few to tell");
         assert_eq!(halt("soon,fail=50%").reached(&tally(2, 2)), Some(HaltUrgency::Soon));
         assert_eq!(halt("soon,done=3").reached(&tally(2, 1)), Some(HaltUrgency::Soon));
+        assert_eq!(halt("2"), halt("now,fail=1"));
+        assert_eq!(halt("-1"), halt("soon,success=1"));
+        assert_eq!(halt("20%"), halt("soon,fail=20%"));
         assert_eq!(halt("never").reached(&tally(0, 1000)), None);
     }
 
     #[test]
     fn nonsense_is_answered_with_the_form() {
         for text in
-            ["", "now", "now,fail", "now,fail=0", "later,fail=1", "soon,fail=101%", "now,fails=1", "1"]
+            ["", "now", "now,fail", "now,fail=0", "later,fail=1", "soon,fail=101%", "now,fails=1", "3"]
         {
             let error = text.parse::<Halt>().expect_err(text);
             assert!(error.contains("now,fail=1"), "{error}");

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::records::{Format, RecordError, Records};
+use super::shape::Shape;
 
 /// Sources of inputs, before anything is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,19 @@ impl InputPlan {
     /// # Errors
     /// If there is nothing to link to.
     pub fn new(words: Vec<String>, files: &[PathBuf]) -> Result<Self, InputError> {
+        Self::separated(words, files, ":::", "::::")
+    }
+
+    /// The same with other separators: one before words, one before files.
+    ///
+    /// # Errors
+    /// If there is nothing to link to.
+    pub fn separated(
+        words: Vec<String>,
+        files: &[PathBuf],
+        words_follow: &str,
+        files_follow: &str,
+    ) -> Result<Self, InputError> {
         let origin_of =
             |path: &PathBuf| if path.as_os_str() == "-" { Origin::Stdin } else { Origin::File(path.clone()) };
         let mut plan = Self::default();
@@ -62,7 +77,12 @@ impl InputPlan {
         let mut separator: Option<String> = None;
         let mut current = Vec::new();
         for word in words.into_iter().map(Some).chain([None]) {
-            let ends = word.as_deref().is_none_or(|word| matches!(word, ":::" | ":::+" | "::::" | "::::+"));
+            let is_mark = |word: &str| {
+                [words_follow, files_follow]
+                    .iter()
+                    .any(|mark| word.strip_prefix(mark).is_some_and(|rest| matches!(rest, "" | "+")))
+            };
+            let ends = word.as_deref().is_none_or(is_mark);
             if !ends {
                 current.extend(word);
                 continue;
@@ -71,7 +91,7 @@ impl InputPlan {
             match separator.as_deref() {
                 None => plan.command = source,
                 Some(mark) => {
-                    let origins = if mark.starts_with("::::") {
+                    let origins = if mark.strip_suffix('+').unwrap_or(mark) == files_follow {
                         source.iter().map(|path| origin_of(&PathBuf::from(path))).collect()
                     } else {
                         vec![Origin::Words(source)]
@@ -129,17 +149,39 @@ impl InputPlan {
     /// # Errors
     /// If one cannot be opened or read.
     pub fn open(self, format: Format) -> Result<Inputs, InputError> {
+        self.open_shaped(format, &Arc::default())
+    }
+
+    /// The same, with this treatment of the records.
+    ///
+    /// # Errors
+    /// If one cannot be opened or read.
+    pub fn open_shaped(mut self, format: Format, shape: &Arc<Shape>) -> Result<Inputs, InputError> {
+        if shape.is_linked {
+            self.groups = vec![self.groups.into_iter().flatten().collect()];
+        }
         let mut groups = Vec::with_capacity(self.groups.len());
         for origins in self.groups {
-            let sources =
-                origins.into_iter().map(|origin| open(origin, format)).collect::<Result<Vec<_>, _>>()?;
-            groups.push(Linked { sources });
+            let open = |origin| open(origin, format).map(|records| records.shaped(Arc::clone(shape)));
+            let sources = origins.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+            groups.push(Linked::new(sources, shape.is_linked));
+        }
+        if shape.skips_first
+            && let Some(source) = groups.first_mut().and_then(|group| group.sources.first_mut())
+        {
+            source.next_row()?;
+        }
+        let mut names = Vec::new();
+        if shape.has_header {
+            for source in groups.iter_mut().flat_map(|group| &mut group.sources) {
+                names.extend(source.next_row()?.unwrap_or_default());
+            }
         }
         let mut groups = groups.into_iter();
-        let first = groups.next().unwrap_or(Linked { sources: Vec::new() });
+        let first = groups.next().unwrap_or(Linked::new(Vec::new(), false));
         let repeated = groups.map(Linked::read_all).collect::<Result<Vec<_>, _>>()?;
         let places = vec![0; repeated.len()];
-        Ok(Inputs { first, repeated, current: None, places })
+        Ok(Inputs { first, repeated, current: None, places, names })
     }
 }
 
@@ -160,15 +202,38 @@ fn open(origin: Origin, format: Format) -> Result<Records, InputError> {
     Ok(Records::of_reader(reader.0, reader.1, format))
 }
 
-/// Sources that go in step: the shortest ends them all.
+/// Sources that go in step: the shortest ends them all, or begins again as long as another goes on.
 #[derive(Debug)]
 struct Linked {
     sources: Vec<Records>,
+    /// What was read of each source, if the shorter ones begin again.
+    kept: Option<Vec<Vec<Vec<String>>>>,
+    number: usize,
 }
 
 impl Linked {
+    fn new(sources: Vec<Records>, is_repeated: bool) -> Self {
+        let kept = is_repeated.then(|| sources.iter().map(|_| Vec::new()).collect());
+        Self { sources, kept, number: 0 }
+    }
+
     fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         let mut row = Vec::new();
+        if let Some(kept) = &mut self.kept {
+            let mut is_over = true;
+            for (source, kept) in self.sources.iter_mut().zip(&mut *kept) {
+                if let Some(columns) = source.next_row()? {
+                    kept.push(columns);
+                    is_over = false;
+                }
+            }
+            if is_over || kept.iter().any(Vec::is_empty) {
+                return Ok(None);
+            }
+            row.extend(kept.iter().flat_map(|kept| kept[self.number % kept.len()].clone()));
+            self.number += 1;
+            return Ok(Some(row));
+        }
         for source in &mut self.sources {
             let Some(columns) = source.next_row()? else { return Ok(None) };
             row.extend(columns);
@@ -194,9 +259,17 @@ pub struct Inputs {
     current: Option<Vec<String>>,
     /// Next row of each repeated group; the last group turns fastest.
     places: Vec<usize>,
+    /// Names of the columns, if the sources have a heading.
+    names: Vec<String>,
 }
 
 impl Inputs {
+    /// Names of the columns, if the sources have a heading.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// True if the next row can be read without waiting.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -296,8 +369,9 @@ mod tests {
     #[test]
     fn a_list_without_end_is_read_as_it_is_needed() {
         let endless = Records::of_reader("yes".into(), Box::new(io::repeat(b'\n')), Format::Lines);
-        let first = Linked { sources: vec![endless] };
-        let mut inputs = Inputs { first, repeated: Vec::new(), current: None, places: Vec::new() };
+        let first = Linked::new(vec![endless], false);
+        let mut inputs =
+            Inputs { first, repeated: Vec::new(), current: None, places: Vec::new(), names: Vec::new() };
         for _ in 0..1000 {
             assert_eq!(inputs.next_row().expect("it can be read"), Some(vec![String::new()]));
         }

@@ -3,27 +3,30 @@
 //! Owns its text; a library draws it. Without a terminal there is no line: the run
 //! is silent.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::halt::Tally;
-use crate::output::complain;
+use crate::output::{complain, pass_on};
 
 /// Most drawings of the line in a second.
 const DRAWS_PER_SECOND: u8 = 8;
 
 /// A line on the terminal, or nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
     /// True if output goes to the same terminal, so that the line must make way for it.
     shares_terminal: bool,
+    /// True if the line showed a reason to wait.
+    waited: Cell<bool>,
 }
 
 /// Progress of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProgressSnapshot {
     /// Commands that ended.
     pub tally: Tally,
@@ -33,6 +36,8 @@ pub struct ProgressSnapshot {
     pub total: Option<u64>,
     /// Since the first was handed out.
     pub elapsed: Duration,
+    /// Reason why nothing goes on.
+    pub waits: Option<String>,
 }
 
 impl Progress {
@@ -44,7 +49,7 @@ impl Progress {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
             ProgressBar::with_draw_target(None, target).with_style(style("{msg}"))
         });
-        Self { bar, shares_terminal: std::io::stdout().is_terminal() }
+        Self { bar, shares_terminal: std::io::stdout().is_terminal(), waited: Cell::new(false) }
     }
 
     /// True if it is drawn.
@@ -56,11 +61,16 @@ impl Progress {
     /// Draws the line anew.
     pub fn show(&self, standing: &ProgressSnapshot) {
         let Some(bar) = &self.bar else { return };
-        if let Some(total) = standing.total
-            && bar.length() != Some(total)
-        {
+        let is_new = standing.total.is_some() && bar.length() != standing.total;
+        if let Some(total) = standing.total.filter(|_| is_new) {
             bar.set_length(total);
-            bar.set_style(style("{wide_bar} {msg}"));
+        }
+        if is_new || self.waited.replace(standing.waits.is_some()) != standing.waits.is_some() {
+            bar.set_style(style(match (&standing.waits, standing.total) {
+                (Some(_), _) => "{wide_msg}",
+                (None, Some(_)) => "{wide_bar} {msg}",
+                (None, None) => "{msg}",
+            }));
         }
         bar.set_position(standing.tally.done());
         bar.set_message(standing.to_string());
@@ -79,6 +89,16 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.suspend(|| complain(text)),
             None => complain(text),
+        }
+    }
+
+    /// Prints a line on standard error as it is.
+    pub fn print(&self, line: &str) {
+        // Where standard error cannot be written there is no place for the reason.
+        let write = || drop(pass_on(2, format!("{line}\n").as_bytes()));
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
@@ -114,6 +134,9 @@ impl std::fmt::Display for ProgressSnapshot {
         if self.tally.failed > 0 {
             write!(f, ", {} failed", self.tally.failed)?;
         }
+        if let Some(reason) = &self.waits {
+            write!(f, ", {reason}")?;
+        }
         Ok(())
     }
 }
@@ -142,7 +165,8 @@ mod tests {
 
     fn line(succeeded: u64, failed: u64, total: Option<u64>, seconds: u64) -> String {
         let tally = Tally { succeeded, failed, first_status: None };
-        ProgressSnapshot { tally, under_way: 4, total, elapsed: Duration::from_secs(seconds) }.to_string()
+        ProgressSnapshot { tally, under_way: 4, total, elapsed: Duration::from_secs(seconds), waits: None }
+            .to_string()
     }
 
     #[test]

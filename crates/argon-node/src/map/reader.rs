@@ -4,8 +4,8 @@
 use tokio::sync::mpsc;
 
 use super::blocks::Blocks;
-use super::inputs::Inputs;
 use super::records::RecordError;
+use super::supply::Supply;
 use super::work_item::InputItem;
 
 /// Most items of a batch. A long list does not wake the receiver for each of its lines.
@@ -26,7 +26,7 @@ pub struct InputBatch {
 ///
 /// # Errors
 /// If the system gives no thread, as under a limit of processes.
-pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<InputBatch>> {
+pub fn start(mut inputs: Supply) -> std::io::Result<mpsc::Receiver<InputBatch>> {
     let (give, batches) = mpsc::channel(BATCHES);
     std::thread::Builder::new().name("argon inputs".to_owned()).spawn(move || {
         loop {
@@ -66,13 +66,13 @@ pub fn start_blocks(mut blocks: Blocks) -> std::io::Result<mpsc::Receiver<InputB
 }
 
 /// The next items: all that are at hand, but at least one if there is one.
-fn batch(inputs: &mut Inputs) -> InputBatch {
+fn batch(inputs: &mut Supply) -> InputBatch {
     let mut batch = InputBatch::default();
+    // One name that is not UTF-8 does not stop the others.
     while batch.items.is_empty() || (batch.items.len() < BATCH_ITEMS && inputs.is_ready()) {
         match inputs.next_row() {
             Ok(Some(row)) => batch.items.push(InputItem::Row(row)),
             Ok(None) => break,
-            // One name that is not UTF-8 does not stop the others.
             Err(error @ RecordError::NotText { .. }) => batch.items.push(InputItem::Bad(error.to_string())),
             Err(error) => {
                 batch.stopped_by = Some(error.to_string());
@@ -83,12 +83,33 @@ fn batch(inputs: &mut Inputs) -> InputBatch {
     batch
 }
 
+/// All items at once, where their number must be known.
+#[must_use]
+pub fn read_all(mut inputs: Supply) -> InputBatch {
+    let mut all = InputBatch::default();
+    loop {
+        let batch = batch(&mut inputs);
+        let is_last = batch.items.is_empty() || batch.stopped_by.is_some();
+        all.items.extend(batch.items);
+        all.stopped_by = batch.stopped_by;
+        if is_last {
+            return all;
+        }
+    }
+}
+
 /// Items that are known already.
 #[must_use]
 pub fn of_items(items: Vec<InputItem>) -> mpsc::Receiver<InputBatch> {
+    of_batch(InputBatch { items, stopped_by: None })
+}
+
+/// A batch that is known already.
+#[must_use]
+pub fn of_batch(batch: InputBatch) -> mpsc::Receiver<InputBatch> {
     let (give, batches) = mpsc::channel(1);
     // There is room for one, and its reader is there.
-    let _ = give.try_send(InputBatch { items, stopped_by: None });
+    let _ = give.try_send(batch);
     batches
 }
 
@@ -96,12 +117,14 @@ pub fn of_items(items: Vec<InputItem>) -> mpsc::Receiver<InputBatch> {
 mod tests {
     use super::super::inputs::InputPlan;
     use super::super::records::Format;
+    use super::super::supply::Fill;
     use super::*;
 
     async fn read(path: &std::path::Path, bytes: &[u8]) -> (Vec<InputItem>, Option<String>) {
         std::fs::write(path, bytes).expect("written");
         let plan = InputPlan::new(vec!["x".into()], &[path.to_owned()]).expect("a plan");
-        let mut batches = start(plan.open(Format::Lines).expect("opened")).expect("a thread");
+        let mut batches =
+            start(Supply::new(plan.open(Format::Lines).expect("opened"), Fill::One)).expect("a thread");
         let (mut items, mut stopped_by) = (Vec::new(), None);
         while let Some(batch) = batches.recv().await {
             items.extend(batch.items);

@@ -2,8 +2,10 @@
 //! command line. Holds one buffer, however long the source is.
 
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 
 use super::csv;
+use super::shape::Shape;
 
 /// Bytes of one record at most. A longer one is not an input, but a file given by mistake.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -74,7 +76,9 @@ pub struct Records {
     name: String,
     from: From,
     format: Format,
+    shape: Arc<Shape>,
     number: u64,
+    is_over: bool,
 }
 
 enum From {
@@ -95,13 +99,23 @@ impl Records {
     /// The words after a `:::`.
     #[must_use]
     pub fn of_words(words: Vec<String>, format: Format) -> Self {
-        Self { name: "the command line".to_owned(), from: From::Words(words.into_iter()), format, number: 0 }
+        Self::new("the command line".to_owned(), From::Words(words.into_iter()), format)
     }
 
     /// Whatever can be read.
     #[must_use]
     pub fn of_reader(name: String, reader: Box<dyn Read + Send>, format: Format) -> Self {
-        Self { name, from: From::Reader(io::BufReader::with_capacity(64 << 10, reader)), format, number: 0 }
+        Self::new(name, From::Reader(io::BufReader::with_capacity(64 << 10, reader)), format)
+    }
+
+    fn new(name: String, from: From, format: Format) -> Self {
+        Self { name, from, format, shape: Arc::default(), number: 0, is_over: false }
+    }
+
+    /// The same source, whose records are treated like this.
+    #[must_use]
+    pub fn shaped(self, shape: Arc<Shape>) -> Self {
+        Self { shape, ..self }
     }
 
     /// True if the next record can be read without waiting.
@@ -118,6 +132,19 @@ impl Records {
     /// # Errors
     /// If it cannot be read, is not UTF-8, or does not follow the format.
     pub fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
+        while !self.is_over {
+            let Some(columns) = self.columns()? else { break };
+            if self.shape.is_end(&columns) {
+                self.is_over = true;
+            } else if !self.shape.is_left_out(&columns) {
+                return Ok(Some(self.shape.columns(columns)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The columns of the next record as the format has them.
+    fn columns(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         let Some(mut text) = self.record()? else { return Ok(None) };
         if self.format != Format::Csv {
             return Ok(Some(vec![text]));
@@ -150,20 +177,20 @@ impl Records {
             }
             From::Reader(reader) => reader,
         };
-        let end = if self.format == Format::Zero { 0 } else { b'\n' };
+        let end = match (&self.shape.delimiter, self.format) {
+            (Some(delimiter), _) => delimiter.as_slice(),
+            (None, Format::Zero) => b"\0",
+            (None, Format::Lines | Format::Csv) => b"\n",
+        };
         let mut bytes = Vec::new();
-        // The end of the record is counted, so that a record of just the limit passes.
-        let limit = RECORD_BYTES_MAX as u64 + 1;
-        let count = reader
-            .by_ref()
-            .take(limit)
-            .read_until(end, &mut bytes)
+        read_to(reader, end, &mut bytes)
             .map_err(|error| RecordError::Unreadable { name: self.name.clone(), error })?;
-        if count == 0 {
+        if bytes.is_empty() {
             return Ok(None);
         }
         self.number += 1;
-        if self.number == 1 && self.format != Format::Zero {
+        let is_text = self.format != Format::Zero && self.shape.delimiter.is_none();
+        if self.number == 1 && is_text {
             if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
                 return Err(RecordError::Utf16 { name: self.name.clone() });
             }
@@ -175,10 +202,10 @@ impl Records {
                 }
             }
         }
-        if bytes.last() == Some(&end) {
-            bytes.pop();
+        if bytes.ends_with(end) {
+            bytes.truncate(bytes.len() - end.len());
             // So does the other half of a line's end.
-            if self.format == Format::Lines && bytes.last() == Some(&b'\r') {
+            if is_text && self.format == Format::Lines && bytes.last() == Some(&b'\r') {
                 bytes.pop();
             }
         } else if bytes.len() > RECORD_BYTES_MAX {
@@ -194,6 +221,20 @@ impl Records {
     fn not_csv(&self, what: &'static str) -> RecordError {
         RecordError::NotCsv { name: self.name.clone(), number: self.number, what }
     }
+}
+
+/// Reads up to the bytes that end a record, with them, or to a little more than the limit.
+fn read_to(reader: &mut impl BufRead, end: &[u8], bytes: &mut Vec<u8>) -> io::Result<()> {
+    let last = end.last().copied().unwrap_or(b'\n');
+    // The end of the record is counted, so that a record of just the limit passes.
+    let limit = RECORD_BYTES_MAX + end.len();
+    while !bytes.ends_with(end) && bytes.len() < limit {
+        let room = (limit - bytes.len()) as u64;
+        if reader.by_ref().take(room).read_until(last, bytes)? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod scan;
 
 pub use judge::{Code, code_in, is_reread};
 
+use super::filling::Filling;
 use super::placeholder::{Part, Placeholder, Reading};
 use super::quote;
 use super::template_error::TemplateError;
@@ -115,7 +116,8 @@ impl Script {
     ///
     /// # Errors
     /// If a value must not stand where its placeholder does.
-    pub fn fill(&self, row: &[String], sequence: u64) -> Result<Filled, TemplateError> {
+    pub fn fill(&self, input: &Filling<'_>) -> Result<Filled, TemplateError> {
+        let sequence = input.sequence;
         let mut given: Vec<(usize, Part)> = Vec::new();
         let mut values = Vec::new();
         let mut text = String::new();
@@ -128,10 +130,13 @@ impl Script {
                 ScriptPart::Spot(spot) => spot,
             };
             let Placeholder::Value(column, part) = *place else {
-                text.push_str(&sequence.to_string());
+                text.push_str(&input.number(*place).unwrap_or_default());
                 continue;
             };
-            let columns = column.map_or(0..row.len(), |column| column - 1..column);
+            let columns = input.columns(column);
+            if columns.is_empty() && *form != Form::Inside {
+                text.push_str("''");
+            }
             if *form == Form::Sum && columns.len() != 1 {
                 return Err(TemplateError::Several { sequence });
             }
@@ -139,8 +144,12 @@ impl Script {
                 let number = match given.iter().position(|known| *known == (column, part)) {
                     Some(known) => known + 1,
                     None => {
+                        let (value, is_code) = input.value(column, part)?;
+                        if is_code {
+                            return Err(TemplateError::Code(sequence));
+                        }
                         given.push((column, part));
-                        values.push(part.of(&row[column]));
+                        values.push(value);
                         values.len()
                     }
                 };

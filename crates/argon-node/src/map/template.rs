@@ -3,6 +3,7 @@
 //! A word that a POSIX shell reads as code, after `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
 //! it as arguments, and never become a part of its text.
 
+use super::filling::Filling;
 use super::placeholder::{Part, Placeholder, Reading};
 use super::script::{Check, Script, code_in, is_reread};
 use super::template_error::TemplateError;
@@ -11,6 +12,8 @@ use super::template_error::TemplateError;
 #[derive(Debug, Clone)]
 pub struct CommandTemplate {
     words: Vec<TemplateWord>,
+    /// A word with text around the placeholder of several inputs becomes a word for each.
+    is_repeated: bool,
 }
 
 /// A word of the command.
@@ -48,7 +51,7 @@ impl CommandTemplate {
 
     fn of_line(shell: &str, script: Script) -> Self {
         let fixed = |text: &str| TemplateWord::Word(vec![TemplatePart::Text(text.to_owned())], Check::Any);
-        Self { words: vec![fixed(shell), fixed("-c"), TemplateWord::Code(script, true)] }
+        Self { words: vec![fixed(shell), fixed("-c"), TemplateWord::Code(script, true)], is_repeated: false }
     }
 
     /// Finds the placeholders of a command whose inputs are blocks of its standard input: no word stands for them.
@@ -64,7 +67,7 @@ impl CommandTemplate {
         }
         let template = match reading.shell {
             Some(shell) => Self::of_line(shell, Script::parse(&words.join(" "), reading, false)?),
-            None => Self { words: Self::entries(words, reading)? },
+            None => Self { words: Self::entries(words, reading)?, is_repeated: false },
         };
         let has_input = template.places().any(|place| matches!(place, Placeholder::Value(..)));
         if has_input { Err(TemplateError::OfBlock) } else { Ok(template) }
@@ -75,19 +78,19 @@ impl CommandTemplate {
     /// # Errors
     /// If there is a placeholder that is not known.
     pub fn parse_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
-        Ok(Self { words: Self::entries(words, reading)? })
+        Ok(Self { words: Self::entries(words, reading)?, is_repeated: false })
     }
 
     fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
-        let template = Self { words: Self::entries(words, reading)? };
+        let template = Self { words: Self::entries(words, reading)?, is_repeated: false };
         if template.places().next().is_some() {
             return Ok(template);
         }
         let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-        let Self { words: mut entries } = template;
+        let Self { words: mut entries, .. } = template;
         let check = if is_reread(&texts, texts.len()) { Check::Plain } else { Check::Any };
         entries.push(TemplateWord::Word(vec![INPUT], check));
-        Ok(Self { words: entries })
+        Ok(Self { words: entries, is_repeated: false })
     }
 
     fn entries(words: &[String], reading: Reading<'_>) -> Result<Vec<TemplateWord>, TemplateError> {
@@ -115,6 +118,12 @@ impl CommandTemplate {
         Ok(entries)
     }
 
+    /// The same command, in which text around the placeholder of several inputs is repeated for each: `-X`.
+    #[must_use]
+    pub fn repeated(self) -> Self {
+        Self { is_repeated: true, ..self }
+    }
+
     fn places(&self) -> impl Iterator<Item = Placeholder> {
         self.words.iter().flat_map(|entry| match entry {
             TemplateWord::Code(script, _) => script.places().collect::<Vec<_>>(),
@@ -132,32 +141,43 @@ impl CommandTemplate {
     #[must_use]
     pub fn highest_column(&self) -> usize {
         let columns = self.places().map(|place| match place {
-            Placeholder::Value(column, _) => column.unwrap_or(0),
-            Placeholder::Sequence => 0,
+            Placeholder::Value(column, _) => {
+                column.and_then(|column| usize::try_from(column).ok()).unwrap_or(0)
+            }
+            Placeholder::Sequence | Placeholder::Slot | Placeholder::Total => 0,
         });
         columns.max().unwrap_or(0)
+    }
+
+    /// How often it has the value of an input.
+    #[must_use]
+    pub fn times(&self) -> usize {
+        self.places().filter(|place| matches!(place, Placeholder::Value(..))).count().max(1)
+    }
+
+    /// True if it has this placeholder.
+    #[must_use]
+    pub fn has(&self, place: Placeholder) -> bool {
+        self.places().any(|found| found == place)
     }
 
     /// The words of the command for one input.
     ///
     /// # Errors
     /// If the input has fewer columns than the command names, or may not stand where its placeholder does.
-    pub fn fill(&self, row: &[String], sequence: u64) -> Result<Vec<String>, TemplateError> {
-        let wanted = self.highest_column();
-        if wanted > row.len() {
-            return Err(TemplateError::Column { wanted, found: row.len(), sequence });
-        }
+    pub fn fill(&self, input: &Filling<'_>) -> Result<Vec<String>, TemplateError> {
+        input.has(self.highest_column())?;
         let mut filled = Vec::with_capacity(self.words.len());
         let mut values: Option<(usize, Vec<String>)> = None;
         for entry in &self.words {
             match entry {
                 TemplateWord::Code(script, true) => {
-                    let (text, given) = script.fill(row, sequence)?.with_arguments();
+                    let (text, given) = script.fill(input)?.with_arguments();
                     filled.push(text);
                     values = Some((filled.len(), given)).filter(|(_, values)| !values.is_empty());
                 }
-                TemplateWord::Code(script, false) => filled.push(script.fill(row, sequence)?.alone()),
-                TemplateWord::Word(pieces, check) => fill_word(&mut filled, pieces, *check, row, sequence)?,
+                TemplateWord::Code(script, false) => filled.push(script.fill(input)?.alone()),
+                TemplateWord::Word(pieces, check) => self.fill_word(&mut filled, pieces, *check, input)?,
             }
         }
         if let Some((behind, values)) = values {
@@ -169,43 +189,85 @@ impl CommandTemplate {
         }
         Ok(filled)
     }
+
+    fn fill_word(
+        &self,
+        filled: &mut Vec<String>,
+        pieces: &[TemplatePart],
+        check: Check,
+        input: &Filling<'_>,
+    ) -> Result<(), TemplateError> {
+        let all = pieces
+            .iter()
+            .position(|piece| matches!(piece, TemplatePart::Placeholder(Placeholder::Value(None, _))));
+        // A placeholder for all columns that stands alone gives a word for each; so does one with text around it, if the
+        // text is repeated.
+        let Some(_) = all.filter(|_| pieces.len() == 1 || self.is_repeated) else {
+            let every: Vec<usize> = (0..input.row.len()).collect();
+            filled.push(word_of(pieces, check, input, &every)?);
+            return Ok(());
+        };
+        for column in 0..input.row.len() {
+            filled.push(word_of(pieces, check, input, &[column])?);
+        }
+        Ok(())
+    }
 }
 
-fn fill_word(
-    filled: &mut Vec<String>,
+/// A text with placeholders that is not a part of the command, such as a tag.
+#[derive(Debug, Clone)]
+pub struct TextTemplate(Vec<TemplatePart>);
+
+impl TextTemplate {
+    /// Finds the placeholders.
+    ///
+    /// # Errors
+    /// If one is not known.
+    pub fn parse(text: &str, reading: Reading<'_>) -> Result<Self, TemplateError> {
+        Ok(Self(pieces(text, reading)?))
+    }
+
+    /// The text for one input.
+    ///
+    /// # Errors
+    /// If an expression fails.
+    pub fn fill(&self, input: &Filling<'_>) -> Result<String, TemplateError> {
+        let every: Vec<usize> = (0..input.row.len()).collect();
+        word_of(&self.0, Check::Any, input, &every)
+    }
+}
+
+/// A word; `every` are the columns that a placeholder for all of them stands for.
+fn word_of(
     pieces: &[TemplatePart],
     check: Check,
-    row: &[String],
-    sequence: u64,
-) -> Result<(), TemplateError> {
-    let value = |value: &String, part: Part| {
-        let value = part.of(value);
-        check.allows(&value, sequence).map(|()| value)
-    };
-    // A placeholder for all columns that stands alone gives a word for each.
-    if let [TemplatePart::Placeholder(Placeholder::Value(None, part))] = pieces {
-        for column in row {
-            filled.push(value(column, *part)?);
-        }
-        return Ok(());
-    }
+    input: &Filling<'_>,
+    every: &[usize],
+) -> Result<String, TemplateError> {
     let mut text = String::new();
     for piece in pieces {
-        match piece {
-            TemplatePart::Text(fixed) => text.push_str(fixed),
-            TemplatePart::Placeholder(Placeholder::Sequence) => text.push_str(&sequence.to_string()),
-            TemplatePart::Placeholder(Placeholder::Value(Some(column), part)) => {
-                text.push_str(&value(&row[column - 1], *part)?)
+        let place = match piece {
+            TemplatePart::Text(fixed) => {
+                text.push_str(fixed);
+                continue;
             }
-            TemplatePart::Placeholder(Placeholder::Value(None, part)) => {
-                let values: Vec<String> =
-                    row.iter().map(|column| value(column, *part)).collect::<Result<_, _>>()?;
-                text.push_str(&values.join(" "));
+            TemplatePart::Placeholder(place) => *place,
+        };
+        let Placeholder::Value(column, part) = place else {
+            text.push_str(&input.number(place).unwrap_or_default());
+            continue;
+        };
+        let columns = if column.is_none() { every.to_vec() } else { input.columns(column).collect() };
+        for (nth, column) in columns.into_iter().enumerate() {
+            let (value, _) = input.value(column, part)?;
+            check.allows(&value, input.sequence)?;
+            if nth > 0 {
+                text.push(' ');
             }
+            text.push_str(&value);
         }
     }
-    filled.push(text);
-    Ok(())
+    Ok(text)
 }
 
 fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<TemplatePart>, TemplateError> {
@@ -234,7 +296,7 @@ fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<TemplatePart>, Templat
 mod tests {
     use super::*;
 
-    const PLAIN: Reading<'static> = Reading { whole: "{}", shell: None, literal: false };
+    const PLAIN: Reading<'static> = Reading { whole: "{}", shell: None, literal: false, more: None };
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -243,7 +305,7 @@ mod tests {
     fn filled(line: &str, reading: Reading<'_>, row: &[&str]) -> Vec<String> {
         let row: Vec<String> = row.iter().map(|value| (*value).to_owned()).collect();
         let template = CommandTemplate::parse(&words(line), reading).expect("it can be read");
-        template.fill(&row, 7).expect("it can be filled in")
+        template.fill(&Filling::new(&row, 7)).expect("it can be filled in")
     }
 
     #[test]
@@ -291,7 +353,7 @@ mod tests {
 
     #[test]
     fn unknown_placeholders_are_errors_that_list_the_known() {
-        for unknown in ["{x}", "{..}", "{%}", "{0}", "{1x}", "{name}"] {
+        for unknown in ["{x}", "{..}", "{%%}", "{0}", "{1x}", "{name}"] {
             let error =
                 CommandTemplate::parse(&words(&format!("echo a{unknown}")), PLAIN).expect_err(unknown);
             let text = error.to_string();
@@ -319,7 +381,7 @@ mod tests {
     #[test]
     fn a_row_without_the_column_is_told_by_its_number() {
         let template = CommandTemplate::parse(&words("cp {1} {3}"), PLAIN).expect("it can be read");
-        let error = template.fill(&words("a b"), 12).expect_err("no third column");
+        let error = template.fill(&Filling::new(&words("a b"), 12)).expect_err("no third column");
         assert_eq!(error.to_string(), "the command asks for column 3, and input 12 has 2 columns");
     }
 }

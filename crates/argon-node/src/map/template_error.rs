@@ -5,8 +5,8 @@
 pub enum TemplateError {
     /// Unknown text in braces.
     #[error(
-        "there is no placeholder {0}; there are {{}} {{.}} {{/}} {{//}} {{/.}} {{#}}, and with the number of a column \
-         {{1}} {{1.}} {{1/}} {{1//}} {{1/.}}; to pass {0} as it is, say --literal"
+        "there is no placeholder {0}; there are {{}} {{.}} {{/}} {{//}} {{/.}} {{#}} {{%}}, with the number of a column \
+         {{1}} {{1.}} {{1/}} {{1//}} {{1/.}}, and more with --plus; to pass {0} as it is, say --literal"
     )]
     Unknown(String),
     /// A placeholder of no letters.
@@ -39,8 +39,28 @@ pub enum TemplateError {
          the name of a file gets /dev/stdin, and {{#}} is the number of the block"
     )]
     OfBlock,
+    /// A placeholder for the machine that will run the command.
+    #[error("{0} is not known before a worker takes the command; ask there: $(hostname)")]
+    OfMachine(String),
+    /// An expression of Perl failed.
+    #[error("the expression of Perl failed for input {sequence}: {why}")]
+    Perl {
+        /// The input.
+        sequence: u64,
+        /// Why.
+        why: String,
+    },
+    /// An expression of Perl that wants its value to be code.
+    #[error("uq() would make input {0} a part of the script, and inputs are arguments only; leave uq() out")]
+    Code(u64),
+    /// An expression of Perl has left the input out.
+    #[error("the input is left out")]
+    Skipped,
     /// No command.
-    #[error("no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...")]
+    #[error(
+        "no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...; if each input is a command \
+         itself, say so: argon map -- sh -c {{}}"
+    )]
     Empty,
     /// A placeholder where a shell would not read its value as one word.
     #[error("a placeholder stands {place}, where its value cannot be quoted; write {instead}")]

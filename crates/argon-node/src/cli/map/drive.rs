@@ -1,6 +1,7 @@
 //! The loop of `argon map`: hands out commands as long as there is room, and takes back their ends.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::super::pool::slots;
 use super::carried::CommandLaunch;
-use super::follow::{FinishedItem, FollowedCommand, follow};
+use super::follow::{FinishedItem, FollowedCommand, Sink, follow};
 use super::report::{Reporter, Trouble};
 use super::settings::Settings;
 use crate::command::end::CommandEnd;
@@ -18,9 +19,13 @@ use crate::command::invocation::Invocation;
 use crate::exit::{self, Failure, FailureKind};
 use crate::interrupt;
 use crate::map::halt::{Halt, HaltUrgency, Tally};
+use crate::map::jobs::Jobs;
+use crate::map::live::Live;
 use crate::map::printer::PrintedOutput;
 use crate::map::progress::{Progress, ProgressSnapshot};
 use crate::map::reader::InputBatch;
+use crate::map::slots::SlotNumbers;
+use crate::map::summary;
 use crate::map::work_item::{Built, InputItem, WorkItem, WorkItemBuilder};
 use crate::output::complain;
 
@@ -64,7 +69,21 @@ struct MapRun {
     next_place: u64,
     tally: Tally,
     halt: Halt,
-    jobs: Option<u64>,
+    jobs: Option<Jobs>,
+    numbers: SlotNumbers,
+    /// True if the command asks for the number of its slot: then there are no more numbers than slots.
+    uses_slots: bool,
+    delay: Option<Duration>,
+    /// Time before which no command starts.
+    rest_until: Option<tokio::time::Instant>,
+    sink: Sink,
+    /// True if output is tagged with the input.
+    tag: bool,
+    /// True if each command is printed on standard error when it starts.
+    is_verbose: bool,
+    log: Option<PathBuf>,
+    /// Reason why nothing goes on, until something does.
+    waits: Option<String>,
     slots: watch::Receiver<Option<u64>>,
     cancel: watch::Sender<bool>,
     reporter: Reporter,
@@ -101,8 +120,9 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
                 run.reporter.progress.tell("the manager does not answer; it cancels what is under way when this session is given up there");
                 break;
             }
-            Some(why) = reasons.recv() => run.reporter.progress.tell(&why),
+            Some(why) = reasons.recv() => run.on_waiting(why),
             Ok(()) = run.slots.changed() => {}
+            () = rest(run.rest_until), if run.rest_until.is_some() => run.rest_until = None,
             _ = draw.tick(), if is_seen => run.reporter.progress.show(&run.standing()),
         }
         run.hand_out();
@@ -116,7 +136,14 @@ impl MapRun {
     fn new(client: Client, settings: Settings) -> Self {
         let (tell, slots) = watch::channel(None);
         tokio::task::spawn_local(watch_slots(client.clone(), tell));
-        let Settings { keep_order, tag, joblog, results, progress, .. } = settings;
+        let Settings { keep_order, tag, joblog, results, progress, show, log, .. } = settings;
+        let keeps = results.is_some();
+        let progress = Progress::new(progress || show.is_progress_wanted);
+        // Output in the order of the inputs cannot come at once.
+        let is_live = !keep_order && (show.line_buffer || show.ungroup);
+        let live = is_live.then(|| Live { is_by_lines: show.line_buffer || tag, progress: progress.clone() });
+        let reporter = Reporter::new(keep_order, show.shown > 0, joblog, results, progress);
+        let sink = Sink { spill: Rc::clone(&reporter.spill), live, keeps };
         Self {
             client,
             invocation: settings.invocation,
@@ -130,10 +157,19 @@ impl MapRun {
             next_place: 0,
             tally: Tally::default(),
             halt: settings.halt,
-            jobs: settings.jobs.map(u64::from),
+            jobs: settings.jobs,
+            numbers: SlotNumbers::default(),
+            uses_slots: settings.uses_slots,
+            delay: settings.delay,
+            rest_until: None,
+            sink,
+            tag,
+            is_verbose: show.verbose,
+            log,
+            waits: None,
             slots,
             cancel: watch::channel(false).0,
-            reporter: Reporter::new(keep_order, tag, joblog, results, Progress::new(progress)),
+            reporter,
             stop: None,
             total: settings.total,
             done_before: 0,
@@ -148,8 +184,10 @@ impl MapRun {
 
     /// Limit of unfinished commands.
     fn room(&self) -> u64 {
-        let ahead = || self.slots.borrow().unwrap_or(0).saturating_mul(AHEAD_PER_SLOT).max(AHEAD_LEAST);
-        self.jobs.unwrap_or_else(ahead)
+        let slots = *self.slots.borrow();
+        let ahead = || slots.unwrap_or(0).saturating_mul(AHEAD_PER_SLOT).max(AHEAD_LEAST);
+        let given = self.jobs.as_ref().and_then(|jobs| jobs.limit(slots));
+        given.unwrap_or_else(|| if self.uses_slots { slots.unwrap_or(1).max(1) } else { ahead() })
     }
 
     /// False if as many long blocks are under way as there are slots: this process holds them.
@@ -160,6 +198,7 @@ impl MapRun {
 
     fn may_start(&self) -> bool {
         self.stop.is_none()
+            && self.rest_until.is_none()
             && (!self.are_inputs_over || !self.items.is_empty())
             && (self.under_way.len() as u64) < self.room()
             && self.has_memory()
@@ -187,13 +226,16 @@ impl MapRun {
         while self.may_start()
             && let Some(item) = self.items.pop_front()
         {
-            match self.builder.build(item) {
+            let slot = self.numbers.take();
+            match self.builder.build(item, slot) {
                 Ok(Built::Item(item)) => self.start(item),
                 Ok(Built::Failed { sequence, why }) => {
-                    let item = WorkItem { sequence, ..WorkItem::default() };
-                    self.fail(item, why);
+                    self.fail(WorkItem { sequence, slot, ..WorkItem::default() }, why);
                 }
-                Ok(Built::Done) => self.done_before += 1,
+                Ok(Built::Done) => {
+                    self.numbers.give_back(slot);
+                    self.done_before += 1;
+                }
                 Err(error) => {
                     self.stop_now(StopCause::Failed(Failure::new(FailureKind::Usage, error.to_string())))
                 }
@@ -202,6 +244,13 @@ impl MapRun {
     }
 
     fn start(&mut self, mut item: WorkItem) {
+        if self.tag && item.tag.is_none() {
+            item.tag = Some(item.row.join(" "));
+        }
+        if self.is_verbose {
+            self.reporter.progress.print(&item.line);
+        }
+        self.rest_until = self.delay.map(|delay| tokio::time::Instant::now() + delay);
         let launch = match CommandLaunch::of(&self.invocation, &mut item) {
             Ok(launch) => launch,
             Err(why) => return self.fail(item, why),
@@ -209,11 +258,11 @@ impl MapRun {
         let CommandLaunch { request, stdin, receiver, block_bytes } = launch;
         match self.client.start(request) {
             Ok(running) => {
-                let spill = Rc::clone(&self.reporter.spill);
+                let sink = self.sink.clone();
                 let cancel = self.cancel.subscribe();
                 self.block_bytes += block_bytes;
                 let command = FollowedCommand { running, stdin, receiver, block_bytes };
-                self.under_way.spawn_local(follow(self.next_place, item, command, spill, cancel));
+                self.under_way.spawn_local(follow(self.next_place, item, command, sink, cancel));
                 self.next_place += 1;
             }
             Err(error) => self.fail(item, error.to_string()),
@@ -230,6 +279,8 @@ impl MapRun {
             started: std::time::SystemTime::now(),
             block_bytes: 0,
             was_cancelled: false,
+            live: 0,
+            unprinted: None,
         };
         self.next_place += 1;
         self.on_done(done);
@@ -245,7 +296,19 @@ impl MapRun {
         }
     }
 
+    /// A terminal shows the reason as long as it holds, in the line.
+    fn on_waiting(&mut self, why: String) {
+        let progress = &self.reporter.progress;
+        if !progress.is_seen() {
+            return progress.tell(&why);
+        }
+        self.waits = Some(why);
+        self.reporter.progress.show(&self.standing());
+    }
+
     fn on_done(&mut self, done: FinishedItem) {
+        self.waits = None;
+        self.numbers.give_back(done.item.slot);
         self.block_bytes = self.block_bytes.saturating_sub(done.block_bytes);
         if !done.was_cancelled {
             self.tally.add(done.ended.status);
@@ -255,6 +318,7 @@ impl MapRun {
             Err(Trouble::Unread) => self.stop_now(StopCause::Unread),
             Err(Trouble::Failure(failure)) => self.stop_now(StopCause::Failed(failure)),
         }
+        self.reporter.progress.show(&self.standing());
         match self.halt.reached(&self.tally) {
             Some(HaltUrgency::Now) => self.stop_now(StopCause::Halted),
             Some(HaltUrgency::Soon) => {
@@ -277,6 +341,7 @@ impl MapRun {
             under_way: self.under_way.len(),
             total,
             elapsed: self.begun.elapsed(),
+            waits: self.waits.clone(),
         }
     }
 
@@ -294,10 +359,24 @@ impl MapRun {
                 return Ok(exit::BY_SIGNAL + number);
             }
             Some(StopCause::Halted) => complain(format_args!("stopped as --halt says; {standing}")),
+            None if self.reporter.progress.is_seen() => {
+                let line = summary::line(&self.tally, self.begun.elapsed(), self.log.as_deref());
+                self.reporter.progress.print(&line);
+            }
+            None if failed > 0 && self.log.is_some() => {
+                complain(format_args!("{standing}; {}", summary::again(self.log.as_deref())));
+            }
             None if failed > 0 => complain(standing),
             None => {}
         }
         Ok(if self.is_input_broken { exit::UNDONE } else { self.tally.status(self.halt) })
+    }
+}
+
+/// Waits until the next command may start.
+async fn rest(until: Option<tokio::time::Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
     }
 }
 

@@ -13,6 +13,7 @@ use crate::command::files::receive::Receiver;
 use crate::command::output;
 use crate::command::stdin::StdinProvider;
 use crate::exit::UNDONE;
+use crate::map::live::{Live, LiveOutput};
 use crate::map::printer::PrintedOutput;
 use crate::map::spill::Spill;
 use crate::map::work_item::WorkItem;
@@ -30,6 +31,47 @@ pub(super) struct FinishedItem {
     pub(super) block_bytes: u64,
     /// True if this process cancelled it; that does not count as a failure.
     pub(super) was_cancelled: bool,
+    /// Bytes that were printed as they came.
+    pub(super) live: u64,
+    /// Reason why its output could not be printed as it came.
+    pub(super) unprinted: Option<std::io::Error>,
+}
+
+/// Where output goes while a command runs.
+#[derive(Clone)]
+pub(super) struct Sink {
+    /// Keeps it until it is printed.
+    pub(super) spill: Rc<RefCell<Spill>>,
+    /// Prints it at once.
+    pub(super) live: Option<Live>,
+    /// True if it is kept, though it is printed at once.
+    pub(super) keeps: bool,
+}
+
+impl Sink {
+    /// Takes what came on a descriptor.
+    fn take(
+        &self,
+        printed: &mut PrintedOutput,
+        live: &mut LiveOutput,
+        tag: Option<&str>,
+        (fd, bytes): (usize, &[u8]),
+    ) -> Result<(), Lost> {
+        if let Some(printer) = &self.live {
+            printer.write(live, fd, tag, bytes).map_err(Lost::Unprinted)?;
+            if !self.keeps {
+                return Ok(());
+            }
+        }
+        let stream = if fd == 2 { &mut printed.stderr } else { &mut printed.stdout };
+        self.spill.borrow_mut().write(stream, bytes).map_err(|error| Lost::Unkept(error.to_string()))
+    }
+}
+
+/// Output that could not be taken.
+enum Lost {
+    Unprinted(std::io::Error),
+    Unkept(String),
 }
 
 /// A command under way.
@@ -48,15 +90,16 @@ pub(super) async fn follow(
     place: u64,
     item: WorkItem,
     command: FollowedCommand,
-    spill: Rc<RefCell<Spill>>,
+    sink: Sink,
     mut cancel: watch::Receiver<bool>,
 ) -> FinishedItem {
     let started = SystemTime::now();
     let FollowedCommand { mut running, mut stdin, mut receiver, block_bytes } = command;
     let mut printed = PrintedOutput::default();
+    let mut live = LiveOutput::default();
     let mut printed_by = 0;
     let mut was_cancelled = false;
-    let mut trouble = None;
+    let (mut trouble, mut unprinted) = (None, None);
     let ended = loop {
         let event = tokio::select! {
             biased;
@@ -69,11 +112,10 @@ pub(super) async fn follow(
         };
         match event {
             Some(Event::Output { attempt, fd, bytes }) => {
-                let mut spill = spill.borrow_mut();
                 if attempt != printed_by {
                     // The command was started again: what the earlier start printed is void.
                     printed_by = attempt;
-                    forget(&mut spill, std::mem::take(&mut printed));
+                    forget(&mut sink.spill.borrow_mut(), std::mem::take(&mut printed));
                 }
                 if fd == RETURNED_FD {
                     let taken = receiver.as_mut().map_or(Ok(()), |receiver| receiver.take(attempt, &bytes));
@@ -84,11 +126,15 @@ pub(super) async fn follow(
                     continue;
                 }
                 let Some((fd, bytes)) = output::place(fd, &bytes) else { continue };
-                let stream = if fd == 2 { &mut printed.stderr } else { &mut printed.stdout };
-                if trouble.is_none()
-                    && let Err(error) = spill.write(stream, &bytes)
-                {
-                    trouble = Some(error.to_string());
+                if trouble.is_some() || unprinted.is_some() {
+                    continue;
+                }
+                let taken = sink.take(&mut printed, &mut live, item.tag.as_deref(), (fd, &bytes));
+                if let Err(lost) = taken {
+                    match lost {
+                        Lost::Unprinted(error) => unprinted = Some(error),
+                        Lost::Unkept(why) => trouble = Some(why),
+                    }
                     running.cancel();
                 }
             }
@@ -106,7 +152,7 @@ pub(super) async fn follow(
             },
             Some(Event::Ended(end)) => {
                 if end.as_ref().is_ok_and(|outcome| is_of_another(outcome, printed_by)) {
-                    forget(&mut spill.borrow_mut(), std::mem::take(&mut printed));
+                    forget(&mut sink.spill.borrow_mut(), std::mem::take(&mut printed));
                 }
                 break CommandEnd::of(&end);
             }
@@ -120,8 +166,21 @@ pub(super) async fn follow(
         Some(why) => CommandEnd { status: UNDONE, exit: -1, sentence: Some(why), ..ended },
         None => ended,
     };
+    if let Some(printer) = sink.live.as_ref().filter(|_| unprinted.is_none()) {
+        unprinted = printer.finish(&mut live, item.tag.as_deref()).err();
+    }
     let was_cancelled = was_cancelled && ended.exit < 0;
-    FinishedItem { place, item, printed, ended, started, block_bytes, was_cancelled }
+    FinishedItem {
+        place,
+        item,
+        printed,
+        ended,
+        started,
+        block_bytes,
+        was_cancelled,
+        live: live.received,
+        unprinted,
+    }
 }
 
 /// True if the outcome belongs to a later start than the output that came last.

@@ -22,7 +22,7 @@ pub(super) struct PipeOptions {
     /// Most bytes of a block; a longer record gets a longer block [default: 1M]
     #[arg(long, value_name = "SIZE", value_parser = block_size)]
     block: Option<usize>,
-    /// Records of a block, in place of bytes
+    /// Records of a block, in place of bytes; without --pipe, the same as -n
     #[arg(short = 'N', value_name = "RECORDS", value_parser = whole::<u64>(1, u64::MAX), conflicts_with = "block")]
     records: Option<u64>,
     /// Text that begins a record; \n, \r, \t, \0 and \\ are read as in a shell's $'…'
@@ -48,6 +48,11 @@ impl PipeOptions {
         self.pipe || self.part
     }
 
+    /// The value of -N.
+    pub(super) fn records(&self) -> Option<u64> {
+        self.records
+    }
+
     /// Refuses what needs --pipe, and what no option of Argon does.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.round_robin {
@@ -64,7 +69,6 @@ impl PipeOptions {
         }
         let of_blocks = [
             (self.block.is_some(), "--block"),
-            (self.records.is_some(), "-N"),
             (self.recstart.is_some(), "--recstart"),
             (self.recend.is_some(), "--recend"),
         ];

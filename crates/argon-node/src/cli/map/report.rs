@@ -25,7 +25,8 @@ pub(super) struct Reporter {
     order: PrintOrder<FinishedItem>,
     joblog: Option<Joblog>,
     results: Option<PathBuf>,
-    tag: bool,
+    /// True if each command is printed before its output.
+    shows_commands: bool,
     stdout: BufWriter<io::Stdout>,
     stderr: BufWriter<io::Stderr>,
     sentences: u32,
@@ -42,7 +43,7 @@ pub(super) enum Trouble {
 impl Reporter {
     pub(super) fn new(
         keep_order: bool,
-        tag: bool,
+        shows_commands: bool,
         joblog: Option<Joblog>,
         results: Option<PathBuf>,
         progress: Progress,
@@ -53,7 +54,7 @@ impl Reporter {
             order: PrintOrder::new(keep_order),
             joblog,
             results,
-            tag,
+            shows_commands,
             stdout: BufWriter::with_capacity(64 << 10, io::stdout()),
             stderr: BufWriter::with_capacity(64 << 10, io::stderr()),
             sentences: 0,
@@ -75,9 +76,12 @@ impl Reporter {
     }
 
     fn print(&mut self, mut done: FinishedItem) -> Result<(), Trouble> {
-        let tag = self.tag.then(|| done.item.row.join(" "));
+        if let Some(error) = done.unprinted.take() {
+            return Err(unwritable(error));
+        }
+        let tag = done.item.tag.take();
         let printed = std::mem::take(&mut done.printed);
-        let received = printed.stdout.len() + printed.stderr.len();
+        let received = done.live.max(printed.stdout.len() + printed.stderr.len());
         if let Some(folder) = &self.results {
             let spill = self.spill.borrow();
             results::files(folder, &done.item.row, done.item.sequence)
@@ -89,10 +93,18 @@ impl Reporter {
         }
         let mut spill = self.spill.borrow_mut();
         let (stdout, stderr) = (&mut self.stdout, &mut self.stderr);
-        let written = if received == 0 {
+        let line = self.shows_commands.then(|| format!("{}\n", done.item.line));
+        let written = if line.is_none() && (received == 0 || done.live > 0) {
+            spill.forget(printed.stdout);
+            spill.forget(printed.stderr);
             Ok(())
         } else {
             self.progress.make_way(|| {
+                if let Some(line) = line {
+                    is_open(1)?;
+                    stdout.write_all(line.as_bytes())?;
+                    stdout.flush()?;
+                }
                 write(1, &mut spill, printed.stdout, tag.as_deref(), stdout)?;
                 write(2, &mut spill, printed.stderr, tag.as_deref(), stderr)
             })
@@ -134,7 +146,11 @@ impl Reporter {
                 if item.line.is_empty() { String::new() } else { format!(" ({})", short(&item.line)) };
             let is_line =
                 done.ended.status == 127 && item.words.first().is_some_and(|word| word.contains(' '));
-            let advice = if is_line { "; a whole line is for a shell: say --shell" } else { "" };
+            let advice = if is_line {
+                "; if it is a line for a shell, run argon map -- sh -c {} (or --shell)"
+            } else {
+                ""
+            };
             self.progress.tell(&format!("input {}{command}: {sentence}{advice}", item.sequence));
         }
         if self.sentences == SENTENCES_MAX {

@@ -1,25 +1,28 @@
 //! The options of `argon map`, resolved: files are open, the command is parsed, what cannot be has been refused. Nothing
 //! has been written yet but a new joblog's heading, and nothing was sent.
 
-use std::io::IsTerminal;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::super::pool::PoolOption;
+use super::gnu::ShowOptions;
+use super::prepare::{Prepared, prepare, prepare_for_blocks};
 use super::{FlowOptions, MapArguments};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
 use crate::map::inputs::{InputPlan, Origin};
 use crate::map::joblog::{self, Joblog, JoblogError, Past};
-use crate::map::placeholder::Reading;
+use crate::map::jobs::Jobs;
+use crate::map::perl::Perl;
+use crate::map::placeholder::{Placeholder, Reading};
 use crate::map::reader::{self, InputBatch};
-use crate::map::records::Format;
-use crate::map::template::CommandTemplate;
-use crate::map::template_error::TemplateError;
-use crate::map::work_item::{InputItem, WorkItemBuilder};
-use crate::output::complain;
+use crate::map::supply::{Supply, shuffle};
+use crate::map::template::TextTemplate;
+use crate::map::work_item::{Extras, InputItem, WorkItemBuilder};
 
 /// Settings of a run.
 pub(super) struct Settings {
@@ -28,76 +31,60 @@ pub(super) struct Settings {
     /// Number of inputs, if it is known before they are read.
     pub(super) total: Option<u64>,
     pub(super) joblog: Option<Joblog>,
+    /// The path of the joblog.
+    pub(super) log: Option<PathBuf>,
     pub(super) results: Option<PathBuf>,
-    pub(super) jobs: Option<u32>,
+    pub(super) jobs: Option<Jobs>,
+    pub(super) delay: Option<Duration>,
     pub(super) halt: Halt,
     pub(super) keep_order: bool,
     pub(super) tag: bool,
+    pub(super) show: ShowOptions,
     pub(super) progress: bool,
+    /// True if the command asks for the number of its slot.
+    pub(super) uses_slots: bool,
     pub(super) invocation: Invocation,
     pub(super) pool: PoolOption,
 }
 
 impl Settings {
     pub(super) fn new(arguments: MapArguments) -> Result<Self, Failure> {
-        let MapArguments { input, pipe, files, output, flow, command, pool, words } = arguments;
-        pipe.check()?;
-        let mut invocation = command.invocation(files.is_used())?;
-        let names = files.prepare(&mut invocation, &input.whole)?;
-        let format = match (input.null, input.csv) {
-            (true, _) => Format::Zero,
-            (_, true) => Format::Csv,
-            (false, false) => Format::Lines,
-        };
-        let shell = input.shell.then_some(if invocation.functions.is_empty() { "sh" } else { "bash" });
-        let reading = Reading { whole: &input.whole, shell, literal: input.literal };
-        let repeats_only = flow.retry_failed && !flow.resume;
-        let joblog = flow.joblog.as_deref().filter(|_| !output.dry_run);
-        if repeats_only && files.is_used() {
+        arguments.pipe.check()?;
+        let files = &arguments.files;
+        let mut invocation = arguments.command.invocation(files.is_used())?;
+        let names = files.prepare(&mut invocation, &arguments.input.whole)?;
+        let shell = if invocation.functions.is_empty() { "sh" } else { "bash" };
+        let flow = &arguments.flow;
+        let joblog = flow.joblog.as_deref().filter(|_| !arguments.output.dry_run);
+        let is_again = flow.retry_failed && !flow.resume;
+        if is_again && files.is_used() {
             return Err(usage(
                 "--retry-failed alone takes commands from the joblog, which does not have their files; say --resume too, and \
                  give the command and its inputs",
             ));
         }
-        let (batches, builder, total, joblog) = if repeats_only {
-            again(&flow, &words, output.results.is_some(), joblog)?
-        } else if pipe.is_on() {
-            let plan = InputPlan::new(words, &[]).map_err(usage)?;
-            if plan.groups != [[Origin::Stdin]] || input.null || input.csv {
-                return Err(usage(
-                    "with --pipe the inputs are blocks, so leave ':::', -0 and --csv away; --recend '\\0' ends records in a \
-                     zero byte",
-                ));
-            }
-            let template = CommandTemplate::parse_for_blocks(&plan.command, reading).map_err(usage)?;
-            let blocks = pipe.blocks(&input.files)?;
-            let (past, joblog) = begun(&flow, joblog)?;
-            let batches = reader::start_blocks(blocks).map_err(unreadable)?;
-            (batches, WorkItemBuilder::new(Some(template), past, flow.retry_failed), None, joblog)
+        let opened = if is_again {
+            again(flow, &arguments.words, arguments.output.results.is_some(), joblog)?
+        } else if arguments.pipe.is_on() {
+            blocks(&arguments, shell, joblog)?
         } else {
-            let plan = InputPlan::new(words, &input.files).map_err(usage)?;
-            let template = CommandTemplate::parse(&plan.command, reading).map_err(usage)?;
-            fits(&template, plan.columns(format))?;
-            if plan.reads_stdin() && std::io::stdin().is_terminal() {
-                complain("inputs are read from the terminal, one a line; Ctrl-D ends them");
-            }
-            let total = plan.count();
-            let inputs =
-                plan.open(format).map_err(|error| Failure::new(FailureKind::Other, error.to_string()))?;
-            let (past, joblog) = begun(&flow, joblog)?;
-            let batches = reader::start(inputs).map_err(unreadable)?;
-            (batches, WorkItemBuilder::new(Some(template), past, flow.retry_failed), total, joblog)
+            forward(&arguments, shell, joblog)?
         };
+        let MapArguments { output, show, flow, pool, .. } = arguments;
         Ok(Self {
-            batches,
-            builder: builder.with_files(names),
-            total,
-            joblog,
+            batches: opened.batches,
+            builder: opened.builder.with_files(names),
+            total: opened.total,
+            joblog: opened.joblog,
+            uses_slots: opened.uses_slots,
+            log: flow.joblog,
             results: output.results,
             jobs: flow.jobs,
+            delay: flow.delay,
             halt: flow.halt,
             keep_order: output.keep_order,
-            tag: output.tag,
+            tag: output.tag || show.tagstring.is_some(),
+            show,
             progress: output.progress,
             invocation,
             pool,
@@ -105,7 +92,69 @@ impl Settings {
     }
 }
 
-type OpenedInputs = (mpsc::Receiver<InputBatch>, WorkItemBuilder, Option<u64>, Option<Joblog>);
+/// Number of processors of this machine, which stands for the slots of the pool where that is not asked.
+pub(super) fn cpus() -> Option<u64> {
+    std::thread::available_parallelism().ok().map(|count| count.get() as u64)
+}
+
+struct OpenedInputs {
+    batches: mpsc::Receiver<InputBatch>,
+    builder: WorkItemBuilder,
+    total: Option<u64>,
+    joblog: Option<Joblog>,
+    uses_slots: bool,
+}
+
+/// The command over its inputs.
+fn forward(arguments: &MapArguments, shell: &str, joblog: Option<&Path>) -> Result<OpenedInputs, Failure> {
+    let MapArguments { flow, show, records, .. } = arguments;
+    let Prepared { template, inputs, dictionary, total, group, fill } = prepare(arguments, shell)?;
+    let uses_slots = template.has(Placeholder::Slot);
+    let tag = show.tagstring.as_deref().or(arguments.output.tag.then_some("{}"));
+    let reading = Reading { whole: "{}", shell: None, literal: false, more: Some(&dictionary) };
+    let tag = tag.map(|text| TextTemplate::parse(text, reading)).transpose().map_err(usage)?;
+    let expressions = dictionary.expressions();
+    let perl = if expressions.is_empty() { None } else { Some(Perl::start(&expressions).map_err(usage)?) };
+    let (past, joblog) = begun(flow, joblog)?;
+    let supply = Supply::new(inputs, fill);
+    let counts =
+        expressions.iter().any(|text| text.contains("total_jobs")) || template.has(Placeholder::Total);
+    let mut total = records.total_jobs.or(total);
+    let batches = if records.shuf || (counts && total.is_none()) {
+        let mut all = reader::read_all(supply);
+        total = Some(all.items.len() as u64);
+        if records.shuf {
+            shuffle(&mut all.items);
+        }
+        reader::of_batch(all)
+    } else {
+        reader::start(supply).map_err(|error| {
+            Failure::new(FailureKind::Other, format!("the inputs cannot be read: {error}"))
+        })?
+    };
+    let extras = Extras { tag, perl: perl.map(RefCell::new), total, group };
+    let builder = WorkItemBuilder::new(Some(template), past, flow.retry_failed).with(extras);
+    Ok(OpenedInputs { batches, builder, total, joblog, uses_slots })
+}
+
+/// The command over blocks of standard input.
+fn blocks(arguments: &MapArguments, shell: &str, joblog: Option<&Path>) -> Result<OpenedInputs, Failure> {
+    let MapArguments { flow, input, pipe, words, .. } = arguments;
+    let plan = InputPlan::new(words.clone(), &[]).map_err(usage)?;
+    if plan.groups != [[Origin::Stdin]] || input.null || input.csv {
+        return Err(usage(
+            "with --pipe the inputs are blocks, so leave ':::', -0 and --csv away; --recend '\\0' ends records in a \
+             zero byte",
+        ));
+    }
+    let template = prepare_for_blocks(&plan.command, arguments, shell)?;
+    let blocks = pipe.blocks(&input.files)?;
+    let (past, joblog) = begun(flow, joblog)?;
+    let batches = reader::start_blocks(blocks).map_err(unreadable)?;
+    let uses_slots = template.has(Placeholder::Slot);
+    let builder = WorkItemBuilder::new(Some(template), past, flow.retry_failed);
+    Ok(OpenedInputs { batches, builder, total: None, joblog, uses_slots })
+}
 
 /// The commands of the joblog that failed.
 fn again(
@@ -127,7 +176,13 @@ fn again(
     let items: Vec<InputItem> =
         failed.into_iter().map(|(sequence, line)| InputItem::Again { sequence, line }).collect();
     let total = items.len() as u64;
-    Ok((reader::of_items(items), WorkItemBuilder::new(None, Past::default(), true), Some(total), joblog))
+    Ok(OpenedInputs {
+        batches: reader::of_items(items),
+        builder: WorkItemBuilder::new(None, Past::default(), true),
+        total: Some(total),
+        joblog,
+        uses_slots: false,
+    })
 }
 
 /// What an earlier run has done, and the joblog for this one.
@@ -147,16 +202,7 @@ fn path_of(flow: &FlowOptions) -> &Path {
     flow.joblog.as_deref().unwrap_or(Path::new(""))
 }
 
-/// Refuses a column that no input can have, before anything runs.
-fn fits(template: &CommandTemplate, columns: Option<usize>) -> Result<(), Failure> {
-    let wanted = template.highest_column();
-    match columns {
-        Some(found) if wanted > found => Err(usage(TemplateError::NoSource { wanted, found })),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn usage(error: impl ToString) -> Failure {
+pub(super) fn usage(error: impl ToString) -> Failure {
     Failure::new(FailureKind::Usage, error.to_string())
 }
 

@@ -7,11 +7,12 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use super::super::filling::Filling;
 use super::super::placeholder::Reading;
 use super::super::template::CommandTemplate;
 use super::super::template_error::TemplateError;
 
-const READING: Reading<'static> = Reading { whole: "{}", shell: Some("sh"), literal: false };
+const READING: Reading<'static> = Reading { whole: "{}", shell: Some("sh"), literal: false, more: None };
 
 /// The POSIX shells of this machine; dash and bash are always among them.
 const SHELLS: [&[&str]; 7] =
@@ -60,7 +61,7 @@ impl Shells {
 }
 
 fn filled(line: &str, input: &str) -> Result<Vec<String>, TemplateError> {
-    CommandTemplate::parse(&[line.to_owned()], READING)?.fill(&[input.to_owned()], 7)
+    CommandTemplate::parse(&[line.to_owned()], READING)?.fill(&Filling::new(&[input.to_owned()], 7))
 }
 
 const NASTY: [&str; 26] = [
@@ -331,7 +332,7 @@ fn the_script_of_a_shell_among_the_words_is_read_as_one() {
     let reading = Reading { shell: None, ..READING };
     let fill = |words: &[&str], input: &str| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        CommandTemplate::parse(&words, reading)?.fill(&[input.to_owned()], 7)
+        CommandTemplate::parse(&words, reading)?.fill(&Filling::new(&[input.to_owned()], 7))
     };
     for input in NASTY {
         for words in [
