@@ -160,7 +160,15 @@ fn a_terminal_shows_how_far_the_run_is_and_keeps_the_line_apart_from_output() {
         let before = shown.stdout.split(said).next().unwrap_or_default();
         assert!(before.ends_with(erased) || before.ends_with("\r\n"), "{said}: {:?}", shown.stdout);
     }
-    assert!(shown.stdout.trim_end_matches('\r').ends_with(erased), "{:?}", shown.stdout);
+    let last = shown.stdout.rsplit(erased).next().unwrap_or_default().trim_end();
+    assert!(last.starts_with("3 done in ") && last.ends_with(" s"), "{:?}", shown.stdout);
+    let failing = command(&cluster, &["--joblog", "log", "exit {}", ":::", "0", "3"]);
+    let shown = on_a_terminal(&mut cluster, &failing);
+    assert!(
+        shown.stdout.contains(", 1 failed: argon map --joblog log --retry-failed runs them again"),
+        "{:?}",
+        shown.stdout
+    );
 
     let unwatched = command(&cluster, &[&["--no-progress"], &naps[..]].concat());
     let shown = on_a_terminal(&mut cluster, &unwatched);
@@ -186,8 +194,11 @@ fn failures_are_counted_told_and_written_to_the_joblog() {
         log.iter().map(|line| (line[0].as_str(), (line[6].as_str(), line[7].as_str()))).collect();
     assert_eq!(ends, [("1", ("3", "0")), ("2", ("0", "9")), ("3", ("0", "0")), ("4", ("0", "0"))].into());
     assert!(log.iter().all(|line| line[1].contains(":pid")), "each names its worker: {log:?}");
-    let line = map(&mut cluster, &["echo hello {}", ":::", "1"]);
-    assert!(line.stderr.contains("there is no command 'echo hello 1'") && line.stderr.contains("--shell"));
+    let line = map(&mut cluster, &["{}", ":::", "echo hello"]);
+    assert!(line.stderr.contains("there is no command 'echo hello'") && line.stderr.contains("sh -c {}"));
+    assert_eq!(map(&mut cluster, &["echo hello {} | tr h H", ":::", "h"]).stdout, "Hello H\n");
+    let word = map(&mut cluster, &["-q", "echo hello {}", ":::", "1"]);
+    assert!(word.stderr.contains("there is no command 'echo hello 1'"), "{}", word.stderr);
     let missing = map(&mut cluster, &["--", "no-such-command", ":::", "1"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(

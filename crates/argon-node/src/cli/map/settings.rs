@@ -63,6 +63,9 @@ impl Settings {
                  give the command and its inputs",
             ));
         }
+        if let Some(folder) = &arguments.output.results {
+            is_folder(folder)?;
+        }
         let opened = if is_again {
             again(flow, &arguments.words, arguments.output.results.is_some(), joblog)?
         } else if arguments.pipe.is_on() {
@@ -90,6 +93,18 @@ impl Settings {
             pool,
         })
     }
+}
+
+/// Refuses what GNU parallel reads as a template or as a table.
+fn is_folder(results: &Path) -> Result<(), Failure> {
+    let text = results.to_string_lossy();
+    if text.contains('{') || [".csv", ".tsv", ".json"].iter().any(|ending| text.ends_with(ending)) {
+        return Err(usage(format!(
+            "--results {text}: it takes a folder without placeholders, in which each command gets a folder of its own; \
+             --joblog FILE is a table"
+        )));
+    }
+    Ok(())
 }
 
 /// Number of processors of this machine, which stands for the slots of the pool where that is not asked.

@@ -24,9 +24,8 @@ const SSH: &str = "the machines are the workers of the pool; 'argon up' starts o
                    manager prints adds another machine";
 const GROUPS: &str =
     "every worker of the pool takes every command; for some machines only, start a manager of their own";
-const FILES: &str = "files are not copied to workers; let the command name a folder that all machines have";
-const PIPE: &str = "standard input is a list of inputs, one a line; cut a file first (split -n l/8 FILE part.) and run \
-                    argon map -- COMMAND ::: part.*";
+const RECORDS: &str = "--pipe cuts standard input into blocks of --block bytes or -N records, each for the next free command; \
+                       sort or split by value in the command before it";
 const CPUS: &str = "a worker has a slot for each CPU; 'argon worker --slots COUNT' sets another number";
 const SHOWN: &str =
     "'argon status' shows the workers and their slots, and nproc counts the CPUs of this machine";
@@ -154,7 +153,7 @@ pub(super) const TABLE: &[(&str, Answer)] = &[
     ("term-seq termseq", Refuse("a command that is ended gets TERM, and KILL two seconds later")),
     ("env", Same),
     ("wd work-dir workdir cwd", Same),
-    ("nice", Refuse("write it before the command: argon map -- nice -n 10 COMMAND")),
+    ("nice", Same),
     ("load", Refuse(LIMIT)),
     ("noswap", Refuse(LIMIT)),
     ("memfree", Refuse(LIMIT)),
@@ -173,32 +172,43 @@ pub(super) const TABLE: &[(&str, Answer)] = &[
     ("onall", Refuse("a command runs on the worker that is free; no option runs it on each of them")),
     ("nonall", Refuse("a command runs on the worker that is free; no option runs it on each of them")),
     ("hostgroups hgrp hostgrp hostgroup", Refuse(GROUPS)),
-    ("transferfile transfer-file transfer-files transferfiles tf", Refuse(FILES)),
-    ("return", Refuse(FILES)),
-    ("trc", Refuse(FILES)),
-    ("transfer", Refuse(FILES)),
-    ("cleanup", Refuse(FILES)),
-    ("basefile bf", Refuse(FILES)),
+    ("transferfile transfer-file transfer-files transferfiles tf", Same),
+    ("return", Same),
+    ("trc", Same),
+    ("transfer", Same),
+    ("cleanup", Same),
+    ("basefile bf", Same),
     ("rsync-opts rsyncopts", Refuse("files do not travel by rsync; leave the option out")),
     // Standard input in blocks
-    ("pipe spreadstdin", Refuse(PIPE)),
-    ("pipe-part pipepart", Refuse(PIPE)),
-    ("block block-size blocksize", Refuse(PIPE)),
-    ("block-timeout blocktimeout bt", Refuse(PIPE)),
-    ("recstart", Refuse(PIPE)),
-    ("recend", Refuse(PIPE)),
-    ("regexp regex", Refuse(PIPE)),
-    ("remove-rec-sep removerecsep rrs", Refuse(PIPE)),
-    ("round-robin roundrobin round", Refuse(PIPE)),
-    ("cat", Refuse(PIPE)),
-    ("fifo", Refuse(PIPE)),
+    ("pipe spreadstdin", Same),
+    ("pipe-part pipepart", Same),
+    ("block block-size blocksize", Same),
+    (
+        "block-timeout blocktimeout bt",
+        Refuse("a block waits until it is full or the input ends; -N 1 hands out each record as it comes"),
+    ),
+    ("recstart", Same),
+    ("recend", Same),
+    (
+        "regexp regex",
+        Refuse("--recstart and --recend are texts, such as --recend '\\n\\n'; mark records with sed first"),
+    ),
+    (
+        "remove-rec-sep removerecsep rrs",
+        Refuse(
+            "a block keeps its separators; take them off in the command: argon map --pipe 'tr -d X | COMMAND'",
+        ),
+    ),
+    ("round-robin roundrobin round", Same),
+    ("cat", Same),
+    ("fifo", Same),
     (
         "tee",
         Refuse("to give one file to several commands, name it in each: argon map 'COMMAND {} <FILE' ::: …"),
     ),
-    ("shard", Refuse(PIPE)),
-    ("bin", Refuse(PIPE)),
-    ("group-by groupby", Refuse(PIPE)),
+    ("shard", Refuse(RECORDS)),
+    ("bin", Refuse(RECORDS)),
+    ("group-by groupby", Refuse(RECORDS)),
     // Databases
     ("sql", Refuse(SQL)),
     ("sql-master sqlmaster", Refuse(SQL)),
