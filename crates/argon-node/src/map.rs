@@ -20,6 +20,7 @@ pub mod printer;
 pub mod progress;
 pub mod quote;
 pub mod reader;
+pub mod reading;
 pub mod records;
 pub mod results;
 pub mod script;

@@ -3,7 +3,8 @@
 //! The first byte chooses how the words are read; the rest is the command, a word on each line. Promises: nothing
 //! panics, and an input that is hostile to shells never becomes text of a script.
 
-use argon_node::map::placeholder::Reading;
+use argon_node::map::filling::Filling;
+use argon_node::map::reading::Reading;
 use argon_node::map::template::CommandTemplate;
 
 /// A command substitution, an end of every kind of quote, and a line end.
@@ -15,14 +16,14 @@ pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let words: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let shell = [None, Some("sh"), Some("bash")][usize::from(choice % 3)];
-    let reading = Reading { whole: "{}", shell, literal: choice & 4 != 0 };
+    let reading = Reading { whole: "{}", shell, literal: choice & 4 != 0, more: None };
     let template = match CommandTemplate::parse(&words, reading) {
         Ok(template) => template,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     let row = vec![HOSTILE.to_owned(); template.highest_column().clamp(1, 9)];
     for input in [row, vec!["7".to_owned(); 9]] {
-        let Ok(filled) = template.fill(&input, 3) else { continue };
+        let Ok(filled) = template.fill(&Filling::new(&input, 3)) else { continue };
         assert!(!filled.is_empty(), "a command has a word at least");
         if shell.is_some() {
             let script = filled.get(2).map_or("", String::as_str);

@@ -186,7 +186,7 @@ fn dry_run(settings: &mut Settings) -> Result<u8, Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed: u64 = 0;
     let mut numbers = SlotNumbers::default();
-    let jobs = settings.jobs.as_ref().and_then(|jobs| jobs.limit(settings::cpus())).unwrap_or(1);
+    let jobs = settings.jobs.as_ref().and_then(|jobs| jobs.limit(prepare::cpus())).unwrap_or(1);
     while let Some(batch) = settings.batches.blocking_recv() {
         for item in batch.items {
             let mut slot = numbers.take();

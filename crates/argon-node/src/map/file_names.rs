@@ -1,7 +1,7 @@
 //! Names of the files of each command, with placeholders.
 
 use super::filling::Filling;
-use super::placeholder::Reading;
+use super::reading::Reading;
 use super::template::CommandTemplate;
 use super::template_error::TemplateError;
 use crate::command::files::name::CarriedName;

@@ -1,6 +1,6 @@
 //! A command that is typed as one word: a program, or a line for a shell as users of GNU parallel write it.
 
-use super::placeholder::Reading;
+use super::reading::Reading;
 use super::template_error::TemplateError;
 
 /// Letters that mean something to a shell.

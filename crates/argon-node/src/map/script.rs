@@ -13,8 +13,9 @@ mod scan;
 pub use judge::{Code, code_in, is_reread};
 
 use super::filling::Filling;
-use super::placeholder::{Part, Placeholder, Reading};
+use super::placeholder::{Part, Placeholder};
 use super::quote;
+use super::reading::Reading;
 use super::template_error::TemplateError;
 use scan::Scanner;
 

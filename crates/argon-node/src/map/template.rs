@@ -4,7 +4,8 @@
 //! it as arguments, and never become a part of its text.
 
 use super::filling::Filling;
-use super::placeholder::{Part, Placeholder, Reading};
+use super::placeholder::{Part, Placeholder};
+use super::reading::Reading;
 use super::script::{Check, Script, code_in, is_reread};
 use super::template_error::TemplateError;
 

@@ -171,7 +171,7 @@ impl WorkItemBuilder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::placeholder::Reading;
+    use super::super::reading::Reading;
     use super::*;
 
     fn builder(command: &[&str]) -> WorkItemBuilder {

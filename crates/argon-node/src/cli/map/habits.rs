@@ -10,7 +10,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
-use table::{Answer, TABLE};
+use table::{HabitAnswer, TABLE};
 
 /// Rewrites the words after `argon map` up to its command.
 ///
@@ -29,11 +29,11 @@ struct Translator<'a> {
 }
 
 /// Treatment of an option that was typed.
-enum Found<'a> {
+enum TypedOption<'a> {
     /// An option of Argon, by that name or another.
     Option(&'a Arg),
     /// An answer of the table.
-    Answer(&'static Answer),
+    Answer(&'static HabitAnswer),
 }
 
 impl<'a> Translator<'a> {
@@ -75,8 +75,10 @@ impl<'a> Translator<'a> {
             };
             let rest = &text[at + letter.len_utf8()..];
             let takes_rest = match &found {
-                Found::Option(arg) => takes_value(arg),
-                Found::Answer(answer) => matches!(answer, Answer::Maybe(..) | Answer::Value(_)),
+                TypedOption::Option(arg) => takes_value(arg),
+                TypedOption::Answer(answer) => {
+                    matches!(answer, HabitAnswer::Maybe(..) | HabitAnswer::Value(_))
+                }
             };
             if !takes_rest {
                 self.put(found, &format!("-{letter}"), None)?;
@@ -88,9 +90,9 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    fn put(&mut self, found: Found<'_>, typed: &str, value: Option<String>) -> Result<(), String> {
+    fn put(&mut self, found: TypedOption<'_>, typed: &str, value: Option<String>) -> Result<(), String> {
         match found {
-            Found::Option(arg) => {
+            TypedOption::Option(arg) => {
                 let name = match (arg.get_long(), arg.get_short()) {
                     (Some(long), _) => format!("--{long}"),
                     (None, Some(short)) => format!("-{short}"),
@@ -98,17 +100,19 @@ impl<'a> Translator<'a> {
                 };
                 self.put_option(name, takes_value(arg), value);
             }
-            Found::Answer(Answer::As(words)) => self.written.extend(words.iter().map(OsString::from)),
-            Found::Answer(Answer::Value(name)) => self.put_option((*name).to_owned(), true, value),
-            Found::Answer(Answer::Maybe(name, default)) => {
+            TypedOption::Answer(HabitAnswer::As(words)) => {
+                self.written.extend(words.iter().map(OsString::from))
+            }
+            TypedOption::Answer(HabitAnswer::Value(name)) => self.put_option((*name).to_owned(), true, value),
+            TypedOption::Answer(HabitAnswer::Maybe(name, default)) => {
                 let value = value.or(default.map(str::to_owned));
                 if let Some(value) = value {
                     self.written.push(format!("{name}{value}").into());
                 }
             }
-            Found::Answer(Answer::Drop) => {}
-            Found::Answer(Answer::Refuse(sentence)) => return Err(format!("{typed}: {sentence}")),
-            Found::Answer(Answer::Same) => return Err(format!("{typed}: not known here")),
+            TypedOption::Answer(HabitAnswer::Drop) => {}
+            TypedOption::Answer(HabitAnswer::Refuse(sentence)) => return Err(format!("{typed}: {sentence}")),
+            TypedOption::Answer(HabitAnswer::Same) => return Err(format!("{typed}: not known here")),
         }
         Ok(())
     }
@@ -132,12 +136,12 @@ impl<'a> Translator<'a> {
         self.written.push(word);
     }
 
-    fn find_long(&self, name: &str) -> Result<Option<Found<'a>>, String> {
+    fn find_long(&self, name: &str) -> Result<Option<TypedOption<'a>>, String> {
         if name == "help" {
             return Ok(None);
         }
         if let Some(arg) = self.option(name) {
-            return Ok(Some(Found::Option(arg)));
+            return Ok(Some(TypedOption::Option(arg)));
         }
         if let Some((names, answer)) = row(name).filter(|_| name.len() > 1) {
             return Ok(Some(self.resolve(names, answer)));
@@ -153,8 +157,8 @@ impl<'a> Translator<'a> {
         let meaning = |known: &String| match (self.option(known), row(known)) {
             (Some(arg), _) => arg.get_id().to_string(),
             (None, Some((names, answer))) => match self.resolve(names, answer) {
-                Found::Option(arg) => arg.get_id().to_string(),
-                Found::Answer(_) => names.to_owned(),
+                TypedOption::Option(arg) => arg.get_id().to_string(),
+                TypedOption::Answer(_) => names.to_owned(),
             },
             (None, None) => known.clone(),
         };
@@ -166,7 +170,7 @@ impl<'a> Translator<'a> {
         self.find_long(first)
     }
 
-    fn find_letter(&self, letter: char) -> Option<Found<'a>> {
+    fn find_letter(&self, letter: char) -> Option<TypedOption<'a>> {
         if letter == 'h' {
             return None;
         }
@@ -175,19 +179,19 @@ impl<'a> Translator<'a> {
                 || arg.get_all_short_aliases().is_some_and(|letters| letters.contains(&letter))
         });
         if let Some(arg) = own {
-            return Some(Found::Option(arg));
+            return Some(TypedOption::Option(arg));
         }
         let (names, answer) = row(letter.encode_utf8(&mut [0; 4]))?;
         Some(self.resolve(names, answer))
     }
 
     /// An option of Argon with one of the names, or else the answer of the table.
-    fn resolve(&self, names: &str, answer: &'static Answer) -> Found<'a> {
+    fn resolve(&self, names: &str, answer: &'static HabitAnswer) -> TypedOption<'a> {
         let option = names.split(' ').find_map(|name| match name.len() {
             1 => self.known.get_arguments().find(|arg| arg.get_short() == name.chars().next()),
             _ => self.option(name),
         });
-        option.map_or(Found::Answer(answer), Found::Option)
+        option.map_or(TypedOption::Answer(answer), TypedOption::Option)
     }
 
     fn option(&self, name: &str) -> Option<&'a Arg> {
@@ -200,7 +204,7 @@ fn longs_of(arg: &Arg) -> impl Iterator<Item = String> {
     arg.get_long().into_iter().chain(aliases).map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-fn row(name: &str) -> Option<(&'static str, &'static Answer)> {
+fn row(name: &str) -> Option<(&'static str, &'static HabitAnswer)> {
     let row = TABLE.iter().find(|(names, _)| names.split(' ').any(|known| known == name))?;
     Some((row.0, &row.1))
 }
@@ -262,7 +266,8 @@ mod tests {
             for name in spellings.split(' ') {
                 assert!(names.insert(name), "{name}");
             }
-            let is_unknown = matches!(translator.resolve(spellings, answer), Found::Answer(Answer::Same));
+            let is_unknown =
+                matches!(translator.resolve(spellings, answer), TypedOption::Answer(HabitAnswer::Same));
             assert!(!is_unknown, "{spellings}");
         }
     }

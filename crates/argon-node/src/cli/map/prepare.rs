@@ -6,13 +6,12 @@ use std::sync::Arc;
 use regex_lite::Regex;
 
 use super::gnu::FillOptions;
-use super::settings::{cpus, usage};
 use super::{InputOptions, MapArguments, RecordOptions};
 use crate::exit::{Failure, FailureKind};
 use crate::map::dictionary::{Definitions, Dictionary};
 use crate::map::inputs::{InputPlan, Inputs};
 use crate::map::line;
-use crate::map::placeholder::Reading;
+use crate::map::reading::Reading;
 use crate::map::records::Format;
 use crate::map::shape::{Shape, Trim, delimiter};
 use crate::map::supply::{Fill, Room};
@@ -186,4 +185,13 @@ fn filling(
     let jobs = arguments.flow.jobs.as_ref().and_then(|jobs| jobs.limit(cpus())).or(cpus()).unwrap_or(1);
     let jobs = if fill.xargs { 1 } else { usize::try_from(jobs).unwrap_or(1) };
     Fill::Line(Room { bytes, times: template.times(), most, jobs })
+}
+
+/// Number of processors of this machine, which stands for the slots of the pool where that is not asked.
+pub(super) fn cpus() -> Option<u64> {
+    std::thread::available_parallelism().ok().map(|count| count.get() as u64)
+}
+
+pub(super) fn usage(error: impl ToString) -> Failure {
+    Failure::new(FailureKind::Usage, error.to_string())
 }

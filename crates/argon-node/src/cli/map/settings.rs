@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::super::pool::PoolOption;
 use super::gnu::ShowOptions;
-use super::prepare::{Prepared, prepare, prepare_for_blocks};
+use super::prepare::{Prepared, prepare, prepare_for_blocks, usage};
 use super::{FlowOptions, MapArguments};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, FailureKind};
@@ -18,8 +18,9 @@ use crate::map::inputs::{InputPlan, Origin};
 use crate::map::joblog::{self, Joblog, JoblogError, Past};
 use crate::map::jobs::Jobs;
 use crate::map::perl::Perl;
-use crate::map::placeholder::{Placeholder, Reading};
+use crate::map::placeholder::Placeholder;
 use crate::map::reader::{self, InputBatch};
+use crate::map::reading::Reading;
 use crate::map::supply::{Supply, shuffle};
 use crate::map::template::TextTemplate;
 use crate::map::work_item::{Extras, InputItem, WorkItemBuilder};
@@ -105,11 +106,6 @@ fn is_folder(results: &Path) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-/// Number of processors of this machine, which stands for the slots of the pool where that is not asked.
-pub(super) fn cpus() -> Option<u64> {
-    std::thread::available_parallelism().ok().map(|count| count.get() as u64)
 }
 
 struct OpenedInputs {
@@ -215,10 +211,6 @@ fn unreadable(error: std::io::Error) -> Failure {
 /// The options cannot be parsed without a file where one is needed.
 fn path_of(flow: &FlowOptions) -> &Path {
     flow.joblog.as_deref().unwrap_or(Path::new(""))
-}
-
-pub(super) fn usage(error: impl ToString) -> Failure {
-    Failure::new(FailureKind::Usage, error.to_string())
 }
 
 fn unusable(error: JoblogError) -> Failure {

@@ -5,7 +5,8 @@
 
 use super::judge::{self, EXPANSION, PLACE};
 use super::{Check, Form, ScriptPart, Spot};
-use crate::map::placeholder::{Placeholder, Reading};
+use crate::map::placeholder::Placeholder;
+use crate::map::reading::Reading;
 use crate::map::template_error::TemplateError;
 
 /// Most constructs within constructs: no script of a person has more.

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::super::filling::Filling;
-use super::super::placeholder::Reading;
+use super::super::reading::Reading;
 use super::super::template::CommandTemplate;
 use super::super::template_error::TemplateError;
 

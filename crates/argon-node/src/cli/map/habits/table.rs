@@ -3,7 +3,7 @@
 
 /// What is done with an option that Argon has under none of its names.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum HabitAnswer {
     /// Argon has it by one of its names.
     Same,
     /// These options stand for it.
@@ -18,7 +18,7 @@ pub(super) enum Answer {
     Refuse(&'static str),
 }
 
-use Answer::{As, Drop, Maybe, Refuse, Same, Value};
+use HabitAnswer::{As, Drop, Maybe, Refuse, Same, Value};
 
 const SSH: &str = "the machines are the workers of the pool; 'argon up' starts one here, and the line 'argon join …' that a \
                    manager prints adds another machine";
@@ -43,7 +43,7 @@ const LIMIT: &str =
     "the worker decides what it can bear; give it fewer slots with 'argon worker --slots COUNT'";
 
 /// Spellings, letters among them, and the answer.
-pub(super) const TABLE: &[(&str, Answer)] = &[
+pub(super) const TABLE: &[(&str, HabitAnswer)] = &[
     // Inputs
     ("arg-file argfile a", Same),
     ("null 0", Same),
