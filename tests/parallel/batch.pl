@@ -1,5 +1,6 @@
 # Runs GNU parallel for each of the numbered files of arguments of a folder, but compiles it only once.
 # For N.args (words that end in zero bytes) and N.in there will be N.out and N.err.
+## no critic (ProhibitNoStrict, ProhibitStringyEval): the program is compiled as perl itself would
 use strict;
 use warnings;
 my ($program, $folder) = @ARGV;

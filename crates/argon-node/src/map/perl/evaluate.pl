@@ -1,6 +1,7 @@
 # Evaluates the expressions of its arguments for the inputs that come on standard input, and answers on standard output.
 # A message is a number of texts and the texts, each with its length: expression, number, slot, total, value, columns.
 # An answer is one letter and a text: = value, u value that is code, s left out, ! error.
+## no critic (RequireUseStrict, ProhibitStringyEval): the expressions are of people who write them as for perl -e
 package main;
 our (@arg, $seq, $slot, $total, $most, $skip, $code);
 our $job = bless {}, 'Argon::Job';
