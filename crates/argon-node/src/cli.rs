@@ -83,7 +83,7 @@ enum Command {
     /// Manager and worker on this machine, in one process
     Up(up::UpArguments),
     Run(run::RunArguments),
-    Map(map::MapArguments),
+    Map(Box<map::MapArguments>),
     Submit(submit::SubmitArguments),
     Collect(collect::CollectArguments),
     Cancel(cancel::CancelArguments),
@@ -170,7 +170,7 @@ pub fn run() -> ExitCode {
         Command::Worker(arguments) => worker::run(arguments),
         Command::Up(arguments) => up::run(arguments),
         Command::Run(arguments) => return passed_on(run::run(&arguments)),
-        Command::Map(arguments) => return passed_on(map::run(arguments)),
+        Command::Map(arguments) => return passed_on(map::run(*arguments)),
         Command::Submit(arguments) => submit::run(&arguments),
         Command::Collect(arguments) => return passed_on(collect::run(&arguments)),
         Command::Cancel(arguments) => cancel::run(&arguments),

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use argon_tests::{PATIENCE, argon, wait_for};
+use argon_tests::{Cluster, PATIENCE, argon, wait_for};
 
 /// A folder with data of these tests.
 fn data(name: &str) -> PathBuf {
@@ -161,6 +161,7 @@ fn command_lines_mean_what_they_mean_to_gnu_parallel() {
         .arg(data("batch.pl"))
         .arg(parallel.trim())
         .arg(folder)
+        .current_dir(folder)
         .env("HOME", folder)
         .spawn()
         .unwrap();
@@ -192,4 +193,61 @@ fn command_lines_mean_what_they_mean_to_gnu_parallel() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Runs `argon map` with these words on the pool.
+fn map(cluster: &mut Cluster, words: &[&str]) -> argon_tests::Finished {
+    let mut command = cluster.argon(&["map", "--manager", cluster.address()]);
+    command.args(words).current_dir(cluster.folder());
+    cluster.run(command, "map").finish(PATIENCE)
+}
+
+#[test]
+fn lines_are_printed_as_they_come_with_their_tags() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    // The second command goes on when the first line of the other has been printed here.
+    let script = "echo begun; echo err >&2; printf x; until test -e go; do sleep 0.02; done; echo end";
+    let words = ["--line-buffer", "--tagstring", "{1}-{#}", "--joblog", "log", script, ":::", "a"];
+    let mut command = cluster.argon(&["map", "--manager", cluster.address()]);
+    let out = cluster.folder().join("out");
+    command.args(words).current_dir(cluster.folder()).stdin(Stdio::null());
+    command.stdout(fs::File::create(&out).unwrap()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for("the first line", PATIENCE, || (fs::read_to_string(&out).ok()? == "a-1\tbegun\n").then_some(()));
+    fs::write(cluster.folder().join("go"), "").unwrap();
+    let status = wait_for("the end", PATIENCE, || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&out).unwrap(), "a-1\tbegun\na-1\txend a\n");
+    let log = fs::read_to_string(cluster.folder().join("log")).unwrap();
+    assert_eq!(log.lines().nth(1).unwrap().split('\t').nth(5), Some("17"), "{log}");
+    let raw = map(&mut cluster, &["-u", "printf '%s' {}", ":::", "a"]);
+    assert_eq!(raw.stdout, "a");
+}
+
+#[test]
+fn commands_have_numbers_of_their_own_while_they_are_unfinished() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let script = "mkdir slot{%} || exit 1; sleep 0.02; rmdir slot{%}; echo {%}";
+    let inputs: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    let words: Vec<&str> = [script, ":::"].into_iter().chain(inputs.iter().map(String::as_str)).collect();
+    let finished = map(&mut cluster, &words);
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(finished.stdout.lines().all(|line| matches!(line, "1" | "2")), "{}", finished.stdout);
+}
+
+#[test]
+fn commands_are_shown_left_out_spaced_and_shuffled() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let shown = map(&mut cluster, &["-k", "-v", "-t", "echo", ":::", "a b", "c"]);
+    assert_eq!(shown.stdout, "echo 'a b'\na b\necho c\nc\n");
+    assert_eq!(shown.errors(), "echo 'a b'\necho c\n");
+    let left_out = map(&mut cluster, &["-k", "echo", "{= $_ eq 'b' and skip() =}", ":::", "a", "b", "c"]);
+    assert_eq!((left_out.stdout.as_str(), left_out.status.code()), ("a\nc\n", Some(0)));
+    let begun = std::time::Instant::now();
+    assert_eq!(map(&mut cluster, &["--delay", "0.2", "true", ":::", "1", "2", "3"]).status.code(), Some(0));
+    assert!(begun.elapsed().as_secs_f64() >= 0.4);
+    let shuffled = map(&mut cluster, &["--shuf", "-k", "echo", ":::", "a", "b", "c"]);
+    let mut lines: Vec<&str> = shuffled.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["a", "b", "c"]);
 }

@@ -122,12 +122,21 @@ impl<'a> Translator<'a> {
         let mut word = OsString::from(name.clone());
         if takes_value {
             let value = value.map(OsString::from).or_else(|| self.rest.next());
-            if let Some(value) = value {
-                // A name that ends in '=' has the beginning of the value already.
-                if !name.ends_with('=') && name.starts_with("--") {
-                    word.push("=");
+            let is_long = name.starts_with("--");
+            match value {
+                // A letter with an empty value is two words.
+                Some(value) if value.is_empty() && !is_long => {
+                    self.written.extend([word, value]);
+                    return;
                 }
-                word.push(value);
+                Some(value) => {
+                    // A name that ends in '=' has the beginning of the value already.
+                    if is_long && !name.ends_with('=') {
+                        word.push("=");
+                    }
+                    word.push(value);
+                }
+                None => {}
             }
         } else if let Some(value) = value {
             word.push("=");
