@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use File::Temp ();
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use POSIX       ();
@@ -46,6 +47,15 @@ sub left_by_alarm {
 
 my $sleeping = sub { sleep 60; return 'slept' };
 
+# A sub that returns the value once the file exists, or after a minute, and the sub that makes the file.
+sub held_back {
+    my ($value) = @_;
+    my $file = File::Temp->newdir;
+    my $gate = "$file/open";
+    my $task = sub { -e $gate ? last : select undef, undef, undef, 0.02 for 1 .. 3000; return $value };
+    return ($task, sub { open my $made, '>', $gate or die "$file: $!"; close $made or die "$gate: $!"; return });
+}
+
 my %way = (
     'queue'              => sub { $client->queue($sleeping) },
     'process'            => sub { $client->process($sleeping) },
@@ -80,8 +90,10 @@ is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
 
 # a_handle_that_is_kept_can_be_waited_for_again
 {
-    my $deferred = $client->defer(sub { select undef, undef, undef, 1; return 'in the end' });
+    my ($task, $let_go) = held_back('in the end');
+    my $deferred = $client->defer($task);
     is(left_by_alarm(sub { $deferred->get }), "enough\n", 'a handler dies out of get');
+    $let_go->();
     is($deferred->get, 'in the end', '... and a handle that is kept can be waited for again');
     my $second = $client->defer($sleeping);
     left_by_alarm(sub { $second->get });
@@ -92,10 +104,12 @@ is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
 
 # what_others_wait_for_goes_on
 {
-    my $deferred = $client->defer(sub { select undef, undef, undef, 1; return 'for the callback' });
+    my ($task, $let_go) = held_back('for the callback');
+    my $deferred = $client->defer($task);
     my $heard;
     $deferred->on_ready(sub { $heard = $_[0]->get });
     left_by_alarm(sub { $deferred->get });
+    $let_go->();
     $client->queue(sub { return 1 });
     is($heard, 'for the callback', 'what a callback waits for is not cancelled');
 }
@@ -109,8 +123,10 @@ is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
 
 # a_detached_task_goes_on_and_can_be_collected_again
 {
-    my $id = $client->submit(sub { select undef, undef, undef, 1; return 'collected' });
+    my ($task, $let_go) = held_back('collected');
+    my $id = $client->submit($task);
     is(left_by_alarm(sub { $client->collect($id) }), "enough\n", 'a handler dies out of collect');
+    $let_go->();
     my $end = Time::HiRes::time() + 20;
     $client->queue(sub { return 1 });    # its outcome comes while something else is waited for
     is($client->collect($id), 'collected', '... and the outcome is there for the next');
@@ -168,7 +184,7 @@ my %waits = (
     'queue'   => "$new \$client->queue(sub { sleep 60 })",
     'get'     => "$new \$client->defer(sub { sleep 60 })->get",
     'map'     => "$new \$client->map(sub { sleep 60 }, [1])",
-    'two clients' => "$new my \$other = Argon::Client->new($ADDRESS); my \$kept = \$other->defer(sub { sleep 60 }); \$other->flush; \$client->queue(sub { 1 }, [], { timeout => 90 })",
+    'two clients' => "$new my \$other = Argon::Client->new($ADDRESS); my \$kept = \$other->defer(sub { sleep 60 }); \$other->flush; \$client->queue(sub { sleep 60 })",
     'a future' => "use Future; $new \$client->defer(sub { sleep 60 })->future->get",
     'Coro'    => "use Coro; $new async { \$client->queue(sub { sleep 60 }) }->join",
 );
