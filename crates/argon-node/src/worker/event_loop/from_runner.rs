@@ -15,8 +15,9 @@ use crate::worker::runners::pipes::Printed;
 use crate::worker::runners::runner::{Runner, RunnerEvent};
 use crate::worker::timers::Timer;
 
-/// A runner that has closed its socket exits within this time, or is of no use.
-const CLOSED_LIMIT: Duration = Duration::from_millis(500);
+/// A runner that has closed its socket exits within this time, or is of no use. One that dies closes it first, and on a busy
+/// machine it takes a while until the kernel has ended the process; until then its cause of death is not known.
+const CLOSED_LIMIT: Duration = Duration::from_secs(5);
 
 /// Shortest run time of attempts whose usage is read at their end, microseconds. For shorter ones reading costs too much.
 const METERED_US: u64 = 20_000;
