@@ -36,7 +36,7 @@ impl Connect {
 
     /// Effect of the end of this process on the tasks that it has asked for. Default: they are cancelled, when Ctrl-C, another
     /// signal, a panic or the end of `main` ends it. On another machine than the manager's, that takes until the manager's
-    /// `--session-grace` if the process ends before it drops its [`Client`].
+    /// `--session-grace` if the process ends before it drops its `Client`.
     #[must_use]
     pub fn on_interrupt(mut self, effect: OnInterrupt) -> Self {
         self.hooks.on_interrupt = effect;

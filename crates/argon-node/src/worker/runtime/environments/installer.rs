@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::super::pythons::find;
+use super::cache;
 use super::order::{Cancelled, PackageOrder};
 use crate::worker::process::kernel;
 
@@ -44,12 +45,22 @@ pub(super) fn install(wanted: &PackageOrder, folder: &Path, cancelled: &Cancelle
     let list = folder.with_extension("txt");
     let written = fs::write(&list, &wanted.list);
     written.map_err(|error| Stopped::Failed(format!("{} cannot be written: {error}", list.display())))?;
+    // An installer that is ended leaves its temporary files.
+    let scratch = scratch(folder);
+    let made = cache::make_folder(&scratch, &wanted.users);
+    made.map_err(|error| Stopped::Failed(format!("{} cannot be made: {error}", scratch.display())))?;
     let result = commands(wanted, folder, &list)
         .into_iter()
         .try_for_each(|(tool, words)| run(wanted, tool, &words, folder, cancelled, until));
+    let _ = fs::remove_dir_all(&scratch);
     let _ = fs::remove_file(&list);
     let _ = fs::remove_file(folder.with_extension("log"));
     result
+}
+
+/// The folder of the installer's temporary files.
+fn scratch(folder: &Path) -> PathBuf {
+    folder.with_extension("tmp")
 }
 
 /// The commands to run, each with the name of its tool for people.
@@ -141,6 +152,7 @@ fn start(wanted: &PackageOrder, words: &[OsString], folder: &Path, output: &File
     if let Some(user) = &user {
         command.envs(user.variables());
     }
+    command.env("TMPDIR", scratch(folder));
     let prepare = move || {
         if let Some(user) = &user {
             user.become_it()?;
