@@ -69,6 +69,8 @@ impl Scheduler {
     }
 
     fn on_start_durable(&mut self, id: TaskId, stamp: u32, out: &mut Out) {
+        // What another worker lists of it is stopped before the attempt begins.
+        self.decide_about(self.now, &id, out);
         let key = self.task_of(&id);
         if let Some(key) = key.filter(|key| self.tasks[*key].stamp == stamp) {
             self.send_run(key, out);

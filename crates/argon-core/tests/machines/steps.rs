@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::manager::{HERE, Manager, attempt, held_by, id, secret, task, ticket, with_flags};
+use crate::manager::{HERE, Manager, attempt, attempt_of, held_by, id, secret, task, ticket, with_flags};
 use argon_core::Machine;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Flags, Status};
 
@@ -239,6 +240,32 @@ fn a_waiting_task_does_not_start_if_a_returning_worker_lists_it() {
     manager.join(12, MANY as u32, &[]);
     pass_in_short_steps(&mut manager);
     assert_eq!((manager.runs(11), manager.runs(12)), (vec![], vec![]), "worker 11 has them all");
+}
+
+#[test]
+fn what_another_worker_lists_is_stopped_before_an_attempt_begins_that_waited_for_the_store() {
+    let mut manager = manager();
+    manager.open(1);
+    manager.join(12, 1, &[]);
+    manager.submit(1, with_flags(1, MANY, Flags::DETACHED.with(Flags::NEVER_TWICE)));
+    manager.commit();
+    list_many(&mut manager, 11);
+    manager.now = manager.now + Duration::from_millis(1);
+    join_shortly(&mut manager, 11, 1);
+    manager.commit();
+    pass_in_short_steps(&mut manager);
+    let awaited = attempt(1, MANY, 1);
+    let step_of = |effect: &Effect| {
+        let Effect::SendToWorker { message, .. } = effect else { return None };
+        match message {
+            ToWorker::Stop(ids) if ids.contains(&awaited) => Some("stop"),
+            ToWorker::Run(run) if attempt_of(&run.task) == awaited => Some("run"),
+            #[allow(clippy::wildcard_enum_match_arm, reason = "the others are not about the attempt")]
+            _ => None,
+        }
+    };
+    let order: Vec<&str> = manager.take_effects().iter().filter_map(step_of).collect();
+    assert_eq!(order, ["stop", "run"]);
 }
 
 #[test]
