@@ -257,12 +257,10 @@ fn what_another_worker_lists_is_stopped_before_an_attempt_begins_that_waited_for
     let awaited = attempt(1, MANY, 1);
     let step_of = |effect: &Effect| {
         let Effect::SendToWorker { message, .. } = effect else { return None };
-        match message {
-            ToWorker::Stop(ids) if ids.contains(&awaited) => Some("stop"),
-            ToWorker::Run(run) if attempt_of(&run.task) == awaited => Some("run"),
-            #[allow(clippy::wildcard_enum_match_arm, reason = "the others are not about the attempt")]
-            _ => None,
+        if matches!(message, ToWorker::Stop(ids) if ids.contains(&awaited)) {
+            return Some("stop");
         }
+        matches!(message, ToWorker::Run(run) if attempt_of(&run.task) == awaited).then_some("run")
     };
     let order: Vec<&str> = manager.take_effects().iter().filter_map(step_of).collect();
     assert_eq!(order, ["stop", "run"]);
