@@ -144,7 +144,7 @@ impl WorkerLoop {
                 self.status.touch(self.timers.now());
                 self.on_template(key, event);
             }
-            Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
+            Event::Process(ProcessEvent::PythonsFound(answer)) => self.on_pythons_found(answer),
             Event::Process(ProcessEvent::EnvironmentFound(id, found)) => {
                 self.status.touch(self.timers.now());
                 self.pool.push(Input::EnvironmentFound { id, found });

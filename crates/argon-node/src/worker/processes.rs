@@ -120,8 +120,8 @@ impl Processes {
         while let Some(spawned) = self.spawners.poll(cx) {
             found(ProcessEvent::Spawned(spawned));
         }
-        if self.runtimes.pythons.poll(cx) {
-            found(ProcessEvent::PythonsFound);
+        while let Some(answer) = self.runtimes.pythons.poll(cx) {
+            found(ProcessEvent::PythonsFound(answer));
         }
         while let Some((id, result)) = self.runtimes.environments.poll(cx) {
             found(ProcessEvent::EnvironmentFound(id, result));

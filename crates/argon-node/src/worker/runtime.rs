@@ -23,7 +23,7 @@ use super::process::kernel;
 use super::process::user::RunAs;
 
 use environments::{EnvironmentQuestion, Environments};
-pub(super) use pythons::Pythons;
+pub(super) use pythons::{Python, Pythons};
 
 /// An interpreter that has not reported its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);

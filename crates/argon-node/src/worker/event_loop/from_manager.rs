@@ -11,6 +11,7 @@ use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use bytes::Bytes;
 
 use super::WorkerLoop;
+use crate::worker::runtime::Python;
 use crate::worker::uplink::{Introduction, LinkEvent, register};
 
 impl WorkerLoop {
@@ -117,7 +118,8 @@ impl WorkerLoop {
     }
 
     /// Interpreters have reported their versions: tasks that waited for that go on.
-    pub(super) fn on_pythons_found(&mut self) {
+    pub(super) fn on_pythons_found(&mut self, answer: Vec<Python>) {
+        self.processes.runtimes.pythons.learn(answer);
         self.tell_pool(Input::PythonsFound(self.processes.runtimes.pythons.versions()));
         let register = register::register(&self.config, &self.processes.runtimes.described());
         self.send(FromWorker::Register(Box::new(register)));

@@ -3,6 +3,7 @@
 use argon_core::pool::{EnvironmentFound, EnvironmentId, TemplateKey};
 
 use crate::worker::process::spawners::Spawned;
+use crate::worker::runtime::Python;
 use crate::worker::templates::TemplateEvent;
 
 /// Event at the processes of a worker.
@@ -14,8 +15,8 @@ pub(crate) enum ProcessEvent {
     ChildEnded,
     /// Event at a template.
     Template(TemplateKey, TemplateEvent),
-    /// Python interpreters have reported their versions.
-    PythonsFound,
+    /// Python interpreters have reported their versions: those that tasks can run in.
+    PythonsFound(Vec<Python>),
     /// An environment of a client was looked for.
     EnvironmentFound(EnvironmentId, EnvironmentFound),
 }

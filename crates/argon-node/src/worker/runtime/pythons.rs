@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use argon_core::pool::Version;
 use rustc_hash::FxHashSet;
@@ -163,15 +164,19 @@ impl Pythons {
         }
     }
 
-    /// Takes the answers that have come. Returns true if there were any.
-    pub(in crate::worker) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> bool {
-        let mut has_answer = false;
-        while let std::task::Poll::Ready(Some(pythons)) = self.answered.poll_recv(cx) {
-            has_answer = true;
-            self.searches -= 1;
-            pythons.into_iter().for_each(|python| self.add(python));
+    /// The next answer that has come, for [`Self::learn`]. Nothing changes before that: a task that was read with the answer,
+    /// and is handled before it, waits like any other.
+    pub(in crate::worker) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Vec<Python>> {
+        match self.answered.poll_recv(cx) {
+            Poll::Ready(found) => found,
+            Poll::Pending => None,
         }
-        has_answer
+    }
+
+    /// Takes an answer into account.
+    pub(in crate::worker) fn learn(&mut self, answer: Vec<Python>) {
+        self.searches -= 1;
+        answer.into_iter().for_each(|python| self.add(python));
     }
 
     fn add(&mut self, python: Python) {
@@ -243,6 +248,7 @@ fn is_script(program: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use tempfile::TempDir;
@@ -272,9 +278,8 @@ mod tests {
     /// Waits for the answers to all that was asked.
     fn finish(pythons: &mut Pythons) {
         while pythons.searches > 0 {
-            let found = pythons.answered.blocking_recv().expect("an answer");
-            pythons.searches -= 1;
-            found.into_iter().for_each(|python| pythons.add(python));
+            let answer = pythons.answered.blocking_recv().expect("an answer");
+            pythons.learn(answer);
         }
     }
 
@@ -302,6 +307,20 @@ mod tests {
         finish(&mut pythons);
         assert_eq!(pythons.described(), "3.12.7");
         assert!(!pythons.must_wait(Some(version)));
+    }
+
+    #[test]
+    fn a_task_waits_until_the_answer_is_taken_into_account_not_only_until_it_has_come() {
+        let folder = Folder::new();
+        let program = folder.script("python3", "printf 3.12.7");
+        let mut pythons = Pythons { is_searched: true, ..Pythons::default() };
+        pythons.start(vec![program]);
+        let answer = poll_fn(|cx| pythons.poll(cx).map_or(Poll::Pending, Poll::Ready));
+        let answer =
+            tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(answer);
+        assert!(pythons.must_wait(None));
+        pythons.learn(answer);
+        assert!(!pythons.must_wait(None));
     }
 
     #[test]
