@@ -34,7 +34,7 @@ my $try = sub {
         (map { my $path = $_; ("write $path" => sub { open $handle, '>>', "$path/sandbox-test-$$" and unlink "$path/sandbox-test-$$" }) } $folder, '/tmp', '/var/tmp', '/etc', '/dev/shm', '/usr', $ENV{HOME}),
         truncate => sub { truncate "$folder/file", 0 },
         link     => sub { link '/etc/hostname', "$folder/link" or rename "$folder/file", "$ENV{TMPDIR}/file" },
-        setid    => sub { my $made = ($ENV{TMPDIR} // $folder) . '/made'; open $handle, '>', $made or die $!; chmod 04755, $made },
+        setid    => sub { my $made = ($ENV{TMPDIR} // $folder) . '/made'; open $handle, '>', $made or die $!; my $could = chmod 04755, $made; unlink $made; $could },
         tcp      => sub { socket $handle, Socket::PF_INET(), Socket::SOCK_STREAM(), 0 and connect $handle, Socket::pack_sockaddr_in($port, Socket::inet_aton('127.0.0.1')) },
         udp      => sub { socket $handle, Socket::PF_INET(), Socket::SOCK_DGRAM(), 0 },
         unix     => sub { socket $handle, Socket::PF_UNIX(), Socket::SOCK_STREAM(), 0 or die $!; connect $handle, Socket::pack_sockaddr_un("$folder/socket") },
