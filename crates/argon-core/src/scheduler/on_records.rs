@@ -73,6 +73,10 @@ impl Scheduler {
         self.decide_about(self.now, &id, out);
         let key = self.task_of(&id);
         if let Some(key) = key.filter(|key| self.tasks[*key].stamp == stamp) {
+            let leaves = |worker| self.workers[worker].draining;
+            if self.tasks[key].worker().is_some_and(leaves) {
+                return self.requeue_unstarted(self.now, key, out);
+            }
             self.send_run(key, out);
             let has_link = |worker| self.workers[worker].link.is_some();
             if self.tasks[key].worker().is_some_and(has_link) {

@@ -130,7 +130,7 @@ impl Scheduler {
     }
 
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
-    fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
+    pub(super) fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key];
         if entry.origin == Origin::Found && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.

@@ -214,6 +214,21 @@ fn a_task_that_must_never_run_twice_starts_elsewhere_if_its_worker_was_lost_befo
 }
 
 #[test]
+fn a_task_whose_start_was_stored_while_its_worker_began_to_drain_starts_elsewhere() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, with_flags(1, 1, Flags::DETACHED.with(Flags::NEVER_TWICE)));
+    manager.commit();
+    let worker = worker_id(11);
+    manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: None });
+    manager.join(12, 1, &[]);
+    manager.commit();
+    manager.commit();
+    assert_eq!((manager.runs(11), manager.runs(12)), (vec![], vec![attempt(1, 1, 1)]));
+}
+
+#[test]
 fn after_a_restart_what_still_runs_is_adopted_whoever_comes_first() {
     for worker_first in [true, false] {
         let mut manager = Manager::just_started(Limits::default(), Vec::new());
