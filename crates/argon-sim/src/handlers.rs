@@ -15,6 +15,7 @@ mod manager;
 mod memory;
 mod network;
 mod peer_messages;
+mod receivers;
 mod reruns;
 mod rogue_rules;
 pub(crate) mod rogues;

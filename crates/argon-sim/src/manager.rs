@@ -52,6 +52,8 @@ pub(crate) struct ManagerProcess {
     pub(crate) from_elsewhere: BTreeSet<usize>,
     /// Attempts that workers have brought from another manager, and when.
     pub(crate) brought: BTreeMap<AttemptId, Time>,
+    /// Workers whose connection broke.
+    pub(crate) absent: BTreeMap<WorkerId, Absent>,
     /// When clients went whose sessions may still be kept.
     pub(crate) left: BTreeMap<usize, Time>,
     pub(crate) works_soon: bool,
@@ -61,6 +63,14 @@ pub(crate) struct ManagerProcess {
     pub(crate) steps: u64,
     /// Attempts that received to stop in this batch, to be judged at its end.
     pub(crate) stopped: Vec<AttemptId>,
+}
+
+/// A worker whose connection broke.
+#[derive(Debug)]
+pub(crate) struct Absent {
+    pub(crate) since: Time,
+    /// Attempts that count for their tasks, each with the number of times that the task had been dropped before.
+    pub(crate) holds: Vec<(AttemptId, u32)>,
 }
 
 /// The manager's end of a connection. Times are on its own clock.
@@ -73,6 +83,10 @@ pub(crate) struct PeerState {
     pub(crate) worker: Option<WorkerId>,
     /// A client that has offered everything again.
     pub(crate) has_offered: bool,
+    /// A client that does not say which manager it was connected to before.
+    pub(crate) comes_from_nowhere: bool,
+    /// A worker that has said here that it leaves, or was asked to.
+    pub(crate) is_draining: bool,
     pub(crate) received_at: u64,
     pub(crate) sent_at: u64,
     /// Attempts that the worker holds as far as the manager can know.

@@ -68,6 +68,8 @@ pub(crate) struct Fate {
     may_have_run_elsewhere: bool,
     /// True if the present manager has taken it in.
     is_admitted: bool,
+    /// Until when the present manager may wait for a worker that holds it.
+    recovers_until: u64,
     /// Since when it could have been started, and was not.
     waits_since: Option<u64>,
     /// The worker whose pool was given its present attempt and has not begun it, and when.
@@ -76,6 +78,8 @@ pub(crate) struct Fate {
     is_rogues: bool,
     /// Attempts that rogues were given to run. A rogue may come back with one that it has given back.
     with_rogues: Vec<Attempt>,
+    /// How rogues claim that such attempts ended, to the present manager.
+    claimed: Vec<(Attempt, Status)>,
     /// A rogue was given an attempt at some time.
     was_with_rogue: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
@@ -110,8 +114,6 @@ pub(crate) struct Oracle {
     pub(crate) progress_at: u64,
     /// True while the events reach no peer.
     pub(crate) looks_away: bool,
-    /// True if anything went wrong so far that may excuse a loss.
-    pub(crate) is_disturbed: bool,
     /// Managers have so little memory that tasks are refused.
     pub(crate) has_little_memory: bool,
     pub(crate) verdict: Option<String>,
@@ -140,7 +142,6 @@ impl Oracle {
             rested_at: FxHashMap::default(),
             progress_at: 0,
             looks_away: false,
-            is_disturbed: false,
             has_little_memory: false,
             verdict: None,
         }
@@ -335,13 +336,16 @@ impl Oracle {
     }
 
     /// The manager reads how an attempt ended.
-    pub(crate) fn outcome_read(&mut self, now: u64, attempt: AttemptId) {
+    pub(crate) fn outcome_read(&mut self, now: u64, attempt: AttemptId, status: Status) {
         if self.looks_away {
             return;
         }
-        let read = &mut self.fate(attempt.task).read;
-        let is_new = !read.contains(&attempt.attempt);
-        read.push(attempt.attempt);
+        let fate = self.fate(attempt.task);
+        let is_new = !fate.read.contains(&attempt.attempt);
+        fate.read.push(attempt.attempt);
+        if fate.with_rogues.contains(&attempt.attempt) {
+            fate.claimed.push((attempt.attempt, status));
+        }
         if is_new {
             // An attempt for which no runner came up ends without a start.
             self.progress_at = now;

@@ -30,10 +30,16 @@ impl World {
                     let attempt = run.task.attempt_id();
                     let excuses = self.is_unknown_to_stale(process, attempt.task);
                     self.judge_rerun(process, attempt);
+                    self.judge_receiver(process, *link, attempt);
                     self.oracle.run_sent(self.now, *link, attempt, excuses);
                     if let Some(peer) = process.peers.get_mut(link) {
                         peer.holds.insert(attempt);
                         self.note_given(peer.dialler, peer.holds.len());
+                    }
+                }
+                Effect::SendToWorker { link, message: ToWorker::Drain(_) } => {
+                    if let Some(peer) = process.peers.get_mut(link) {
+                        peer.is_draining = true;
                     }
                 }
                 Effect::SendToWorker { message: ToWorker::Settled(attempts), .. }
@@ -100,9 +106,12 @@ impl World {
             let plan = self.task_plan(id);
             let owner = plan.client;
             let is_attached = !plan.flags.contains(Flags::DETACHED);
+            // What the manager has refused is offered again: not if the client's messages get lost.
+            let is_known = self.oracle.is_admitted(id);
             let is_here = process.peers.values().any(|peer| {
                 peer.dialler == Dialler::Client(owner)
                     && peer.has_offered
+                    && (is_known || !self.net.connections[peer.connection].is_dead)
                     && self.clients[owner].dial.open() == Some(peer.connection)
             });
             let waits = self.clients[owner].is_alive && self.clients[owner].machine.is_sent(id.sequence);

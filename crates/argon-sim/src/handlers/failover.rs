@@ -59,12 +59,9 @@ impl World {
         }
     }
 
-    /// A worker that has stayed with the manager without a seat leaves it. That one may start elsewhere what the worker has.
+    /// A worker that has stayed with the manager without a seat leaves it.
     pub(crate) fn on_worker_cut(&mut self, worker: usize, connection: usize) {
         if self.workers[worker].dial.any() == Some(connection) {
-            for attempt in self.held_by(worker) {
-                self.oracle.left_manager(attempt.task);
-            }
             self.cut(Dialler::Worker(worker));
         }
     }

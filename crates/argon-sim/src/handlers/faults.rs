@@ -17,7 +17,6 @@ impl World {
             return;
         }
         let fault = self.plan.faults[place].clone();
-        self.oracle.is_disturbed = true;
         self.trace.note(self.now, [20, place as u64, 0], || format!("fault {fault}"));
         self.queue.push(self.now + fault.lasts, Event::FaultEnds(place));
         match fault.what {

@@ -60,17 +60,23 @@ impl World {
         process.arrived.entry(client).or_insert(now);
         let left = process.left.remove(&client);
         if left.is_some_and(|left| now.since(left) >= self.plan.shape.limits.session_grace) {
+            // Its session is a new one here.
+            process.from_elsewhere.insert(client);
             let tasks = self.plan.tasks.iter().filter(|task| task.client == client);
             self.oracle.session_lost(tasks.map(|task| task.number));
         }
     }
 
-    /// A client comes from another manager, or does not say so: what it offers again may have run there.
+    /// A client comes from another manager: what it offers again may have run there. One that does not say where it was may
+    /// come from there, too, if it offers anything again.
     fn note_previous(&self, process: &mut ManagerProcess, link: ConnId, previous: Option<Incarnation>) {
-        if let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler)
-            && previous != Some(self.incarnation())
+        if let Some(peer) = process.peers.get_mut(&link)
+            && let Dialler::Client(client) = peer.dialler
         {
-            process.from_elsewhere.insert(client);
+            peer.comes_from_nowhere = previous.is_none();
+            if previous.is_some_and(|previous| previous != self.incarnation()) {
+                process.from_elsewhere.insert(client);
+            }
         }
     }
 
@@ -101,6 +107,7 @@ impl World {
                 self.oracle.link_lost(self.now, *other, &holds);
             }
         }
+        process.absent.remove(&id);
         let is_new = process.known.insert(worker);
         if is_new {
             process.brought.extend(held.iter().map(|attempt| (*attempt, now)));
@@ -134,9 +141,12 @@ impl World {
         process.gate.on_client_lost(link);
         process.gate.on_worker_lost(link);
         let input = match peer.dialler {
-            Dialler::Worker(_) => {
+            Dialler::Worker(worker) => {
                 let holds: Vec<AttemptId> = peer.holds.into_iter().collect();
                 self.oracle.link_lost(self.now, link, &holds);
+                if let Some(id) = peer.worker.filter(|_| !is_dead) {
+                    self.note_absent(now, process, worker, (id, holds));
+                }
                 Input::WorkerLost { link, declared_dead: is_dead }
             }
             Dialler::Rogue(_) => {
@@ -269,7 +279,7 @@ impl World {
             FromWorker::Outcome(outcome) => {
                 let attempt = attempt_of(&outcome);
                 if process.rogue_at(link).is_none() || process.holds(link, attempt) {
-                    self.oracle.outcome_read(self.now, attempt);
+                    self.oracle.outcome_read(self.now, attempt, outcome.head.status);
                     self.released(process, link, &[attempt]);
                     let pause = self.task_plan(attempt.task).longest_pause_us();
                     self.oracle.may_be_retried(self.now + pause, attempt, outcome.head.status);
@@ -281,7 +291,12 @@ impl World {
                 return self.let_pass(now, process);
             }
             FromWorker::Lent(lent) => Input::AttemptLent { link, lent },
-            FromWorker::Draining(_) => Input::WorkerDraining { link },
+            FromWorker::Draining(_) => {
+                if let Some(peer) = process.peers.get_mut(&link) {
+                    peer.is_draining = true;
+                }
+                Input::WorkerDraining { link }
+            }
             FromWorker::Goodbye(_) => return self.take_leave(now, process, link, false, true),
             FromWorker::Output(output) => Input::OutputArrived { link, output },
             FromWorker::Ask(ask) => Input::QuestionAsked { link, ask },
@@ -318,10 +333,15 @@ impl World {
     }
 
     /// From now on the task can run; one that was offered again may have to wait for its worker.
-    fn note_admitted(&mut self, process: &ManagerProcess, link: ConnId, task: &Task) {
+    fn note_admitted(&mut self, process: &mut ManagerProcess, link: ConnId, task: &Task) {
         let flags = task.head.flags;
-        if let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) {
+        if let Some(peer) = process.peers.get(&link)
+            && let Dialler::Client(client) = peer.dialler
+        {
             let is_again = flags.contains(Flags::OFFERED_AGAIN);
+            if is_again && peer.comes_from_nowhere {
+                process.from_elsewhere.insert(client);
+            }
             self.oracle.offered(task.head.id, is_again && process.from_elsewhere.contains(&client));
         }
         if process.rogue_at(link).is_none() && !flags.contains(Flags::DETACHED) {

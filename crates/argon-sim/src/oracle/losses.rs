@@ -49,7 +49,8 @@ impl Oracle {
     /// A worker's connection is no more.
     pub(crate) fn link_lost(&mut self, now: u64, link: ConnId, attempts: &[AttemptId]) {
         if self.looks_away {
-            return;
+            // A manager that has no seat may start elsewhere what the worker had.
+            return attempts.iter().for_each(|attempt| self.fate(attempt.task).losses += 1);
         }
         for attempt in attempts {
             let number = self.number_of(attempt.task);
@@ -59,9 +60,11 @@ impl Oracle {
             fate.losses += u32::from(fate.holders.len() < before);
             fate.lost_at = Some(now);
             fate.lost = Some(attempt.attempt);
+            // What a worker lists and the manager has not decided about when it goes leaves the task waiting as before.
+            let waits_until = if fate.was_run { 0 } else { fate.recovers_until };
             let is_detached = self.flags[number].contains(Flags::DETACHED);
             if !is_detached {
-                self.may_run_from(now + GRACE, attempt.task);
+                self.may_run_from(waits_until.max(now + GRACE), attempt.task);
             }
             self.sessions_below_lost(attempt.task);
         }
@@ -78,9 +81,9 @@ impl Oracle {
         }
     }
 
-    /// A worker that has an attempt of the task leaves a manager that has no seat, which may start it elsewhere.
-    pub(crate) fn left_manager(&mut self, id: TaskId) {
-        self.fate(id).losses += 1;
+    /// Number of times that the present manager may have dropped a task before its end.
+    pub(crate) fn drops(&self, id: TaskId) -> u32 {
+        self.fate_of(id).map_or(0, |fate| fate.crashes)
     }
 
     /// The manager is gone, and what it knew.
@@ -100,6 +103,7 @@ impl Oracle {
             fate.lives_run += u32::from(fate.was_run);
             fate.was_run = false;
             fate.read.clear();
+            fate.claimed.clear();
             fate.doomed.clear();
         }
     }

@@ -18,12 +18,13 @@ impl Oracle {
         let id = outcome.head.id;
         let number = self.number_of(id);
         let flags = self.flags[number];
-        let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
+        let limited = self.is_limited[number];
         let little_memory = self.has_little_memory;
         let uprooted = self.is_uprooted(id);
         let fate = self.fate(id);
         fate.delivered += 1;
         let (delivered, losses) = (fate.delivered, fate.losses);
+        let may_have_run_elsewhere = fate.may_have_run_elsewhere;
         let is_nested = fate.parent.is_some();
         let happened = fate
             .ended
@@ -44,7 +45,10 @@ impl Oracle {
             Status::Timeout => starts > 0,
             Status::Cancelled => cancelled || uprooted,
             Status::Lost if had_no_room(outcome) => is_nested && little_memory,
-            Status::Lost if flags.contains(Flags::NEVER_TWICE) => disturbed || was_with_rogue,
+            // A task that no manager but the present one was sent, and that no worker lost, did not run: there is no doubt.
+            Status::Lost if flags.contains(Flags::NEVER_TWICE) => {
+                losses > 0 || may_have_run_elsewhere || was_with_rogue || uprooted
+            }
             Status::Lost => losses >= 3,
             Status::Rejected => false,
         };

@@ -31,7 +31,8 @@ impl Oracle {
         self.fate_of(attempt.task).is_some_and(|fate| fate.latest <= attempt.attempt)
     }
 
-    /// True if the present manager has read an outcome that ends the task, of another attempt than this one.
+    /// True if the present manager has read an outcome that ends the task, of another attempt than this one. A rogue that was
+    /// given an attempt may report it as it likes, and otherwise to another manager than before.
     pub(crate) fn has_other_end(&self, attempt: AttemptId) -> bool {
         let number = self.number_of(attempt.task);
         let fate = &self.fates[number];
@@ -41,7 +42,10 @@ impl Oracle {
             Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => false,
         };
         let mut others = fate.read.iter().filter(|read| **read != attempt.attempt);
-        others.any(|read| fate.ended.iter().any(|(ended, status, _)| ended == read && ends(*status)))
+        others.any(|read| {
+            fate.ended.iter().any(|(ended, status, _)| ended == read && ends(*status))
+                || fate.claimed.iter().any(|(claimed, status)| claimed == read && ends(*status))
+        })
     }
 
     /// True if a worker of the present manager holds the attempt, or the manager has read how it ended.

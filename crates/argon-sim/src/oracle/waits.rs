@@ -9,9 +9,15 @@ impl Oracle {
     /// A task comes in at the present manager, and can run from `at` on.
     pub(crate) fn admitted(&mut self, at: u64, id: TaskId) {
         if !self.looks_away {
-            self.fate(id).is_admitted = true;
+            let fate = self.fate(id);
+            (fate.is_admitted, fate.recovers_until) = (true, at);
             self.may_run_from(at, id);
         }
+    }
+
+    /// True if the present manager has taken the task in.
+    pub(crate) fn is_admitted(&self, id: TaskId) -> bool {
+        self.fate_of(id).is_some_and(|fate| fate.is_admitted)
     }
 
     /// Nothing keeps the task from a free slot any more, from `at` on; unless an attempt of it goes on, it is over, or the
