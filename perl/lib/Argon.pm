@@ -20,21 +20,9 @@ use constant { PRI_HIGH => 0, PRI_NORMAL => 1, PRI_LOW => 2 };
 our @EXPORT_OK   = qw(pmap PRI_HIGH PRI_NORMAL PRI_LOW $PRI_HIGH $PRI_NORMAL $PRI_LOW);
 our %EXPORT_TAGS = (priorities => [qw(PRI_HIGH PRI_NORMAL PRI_LOW)]);
 
-# Limit for the tasks of one pmap; each has several items if there are more.
-my $PMAP_TASKS = 1_000;
-
 sub pmap(&@) {    ## no critic (ProhibitSubroutinePrototypes)
     my ($code, @items) = @_;
-    my $size = 1 + int @items / $PMAP_TASKS;
-    my @results;
-    if ($size == 1) {
-        @results = Argon->client->map($code, \@items);
-    }
-    else {
-        my @parts;
-        push @parts, [splice @items, 0, $size] while @items;
-        @results = Argon->client->map(sub { map { $code->($_) } @{ $_[0] } }, \@parts);
-    }
+    my @results = Argon->client->map($code, \@items, { chunk => 'auto' });
     return @results;
 }
 
@@ -99,8 +87,8 @@ results come in the order of the items; in scalar context it is their number. Th
 cancelled. L<Argon::Code> describes what a block can use. It works on copies: a change of C<$_> or of a captured variable does
 not come back.
 
-Up to 1,000 items are a task each. Longer lists are cut into about 1,000 parts, which are a task each: short work for many items
-costs little, and if a process dies, its part of the list is lost with it.
+Items that take 2 ms or longer are a task each. Shorter ones travel together, as C<< chunk => 'auto' >> of L<Argon::Client/map>
+describes.
 
 The pool is that of C<< Argon->client >>.
 

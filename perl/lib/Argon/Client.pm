@@ -145,12 +145,17 @@ sub _map {
     my ($self, $code, $items, @rest) = @_;
     my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
     my $is_list = ref $code eq 'Argon::Client::Foreign' ? $options->{wants_list} : $options->{maps_list};
+    my $chunk   = $options->{chunk} && do { require Argon::Client::Map::Chunk; Argon::Client::Map::Chunk->of($code, $options, $is_list) };
     return Argon::Client::Map->new(
         items   => $items,
         options => $options,
         session => $self->session,
+        chunk   => scalar $chunk,
         # As in perl's own map: the item is $_, and what is returned is a list.
-        offer   => sub { for ($_[0][0]) { return $self->_offer($code, $_[0], $options, $is_list) } },
+        offer   => sub {
+            return $self->_offer($chunk, $chunk->arguments(@{ $_[0] }), $options, 1) if @{ $_[0] } == 2;
+            for ($_[0][0]) { return $self->_offer($code, $_[0], $options, $is_list) }
+        },
     );
 }
 
@@ -242,7 +247,7 @@ sub _offer {
         ($runtime, $codec, $meta, $payload) = $code->task($arguments || []);
     }
     else {
-        ($blob, my $captures, $meta) = $self->{code}->prepare($code);
+        ($blob, my $captures, $meta) = ref $code eq 'Argon::Client::Map::Chunk' ? $code->prepare : $self->{code}->prepare($code);
         $payload = Argon::Data::encode([$captures, $arguments || []], \$shared, $code);
     }
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};

@@ -127,7 +127,7 @@ sub execute {
     Argon::Client::InTask::end_task() if $INC{'Argon/Client/InTask.pm'};
     my $run_us = int 1e6 * (Time::HiRes::time() - $begun);
     $self->{reset}->quiet;
-    my ($status, $bytes) = _encode($ok, $list, $codec);
+    my ($status, $bytes) = encoded($ok, $list, $codec);
     $self->{modules}->task(undef);
     Argon::Data::Copy::end_task();
     Argon::Data::Weak::end_task();
@@ -145,7 +145,7 @@ sub execute {
 # Sends the outcome of a task after which nothing has to be restored.
 sub tell {
     my ($self, $id_and_attempt, $codec, $run_us, $ok, $list) = @_;
-    my ($status, $bytes) = _encode($ok, $list, $codec);
+    my ($status, $bytes) = encoded($ok, $list, $codec);
     my $report = $status == STATUS_OK ? q{} : $self->{about};
     return $self->_send_outcome($id_and_attempt, $status, $codec, 0, $run_us, \$report, \$bytes);
 }
@@ -230,8 +230,10 @@ sub _prepare {
     return ($entry->{factory}->($captures), $arguments);
 }
 
-sub _encode {
+# Status and payload of an outcome: a value that cannot travel is an error. Chunks of a map call it, too (Argon::Client::Map::Chunk).
+sub encoded {
     my ($ok, $list, $codec) = @_;
+    $codec //= CODEC_RUNTIME;
     my $bytes = eval { _encode_list($list, $codec) };
     return ($ok ? STATUS_OK : STATUS_ERROR, $bytes) if defined $bytes;
     my $reason = "$@";

@@ -16,7 +16,7 @@ my %PRIORITY = (high => PRIORITY_HIGH, normal => PRIORITY_NORMAL, low => PRIORIT
 my %RETRY_FLAG = (error => FLAG_RETRY_ERROR, died => FLAG_RETRY_DIED, timeout => FLAG_RETRY_TIMEOUT);
 my %KNOWN = map { $_ => 1 } qw(
     priority max_tries timeout retries backoff retry_on never_twice capture context label memory no_wait stack
-    ahead progress order on_result
+    ahead progress order on_result chunk
 );
 
 # The longest duration of a task option, which travels as a u32 of milliseconds.
@@ -88,6 +88,8 @@ sub resolve {
     for my $name (qw(progress on_result)) {
         _refuse("$name must be a code reference") if defined $given->{$name} && ref $given->{$name} ne 'CODE';
     }
+    my $ahead = _whole($given, 'ahead', 1_000, 10_000_000) || 1;
+    my ($chunk, $of_one) = _chunk($given);
     return {
         flags      => $flags | ($retries ? _retry_flags($given->{retry_on}) : 0),
         priority   => $priority,
@@ -102,11 +104,25 @@ sub resolve {
         # map is in list context, as perl's own, unless the context is given.
         maps_list  => ($given->{context} // 'list') eq 'list' ? 1 : 0,
         label      => scalar _label($given->{label}),
-        ahead      => _whole($given, 'ahead', 1_000, 10_000_000) || 1,
+        # A chunk has to fit.
+        ahead      => $chunk && $chunk ne 'auto' && $chunk > $ahead ? $chunk : $ahead,
+        chunk      => $chunk,
+        of_one     => $of_one,
         progress   => $given->{progress},
         on_result  => $given->{on_result},
         order      => $order,
     };
+}
+
+# Items of a map that travel as one task: a number, 'auto', or undef for one; and the name of a given option that is about one item.
+sub _chunk {
+    my ($given) = @_;
+    my $chunk = $given->{chunk} // 1;
+    return if $chunk eq '1';
+    my ($of_one) = grep { $given->{$_} } qw(never_twice retries timeout label memory capture stack);
+    return ($chunk, $of_one) if $chunk eq 'auto';
+    _refuse("chunk must be a whole number from 1 on, or 'auto', not '$chunk'") if $chunk !~ /\A[1-9]\d{0,6}\z/;
+    return ($chunk, $of_one);
 }
 
 sub _retry_flags {

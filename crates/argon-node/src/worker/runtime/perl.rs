@@ -67,6 +67,8 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Client/Loop/IOAsync.pm",
     "Argon/Client/Loop/Mojo.pm",
     "Argon/Client/Map.pm",
+    "Argon/Client/Map/Chunk.pm",
+    "Argon/Client/Map/Pace.pm",
     "Argon/Client/Net/Address.pm",
     "Argon/Client/Net/Dial.pm",
     "Argon/Client/Net/Key.pm",
