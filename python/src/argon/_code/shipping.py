@@ -66,6 +66,14 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     return Prepared(blob, _meta(watched is not None and watched.is_constant), frozenset(hashes))
 
 
+def is_constant(function: Callable[..., Any]) -> bool:
+    """True if no call of the function, which was prepared before, changes what the next one finds in it."""
+    if _importable_name(function) is not None:
+        return True
+    kept = _kept.get(function) if type(function) in _KEPT else None
+    return kept is not None and kept[1].is_constant
+
+
 def dumps_call(
     args: tuple[Any, ...], kwargs: dict[str, Any], shared: Shared | None = None
 ) -> tuple[list[payloads.Buffer], set[bytes]]:
