@@ -97,6 +97,27 @@ pub enum RefusalCode {
     Unknown,
 }
 
+impl RefusalCode {
+    /// The code on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Version => "version",
+            Self::Role => "role",
+            Self::Frame => "frame",
+            Self::Payload => "payload",
+            Self::Credit => "credit",
+            Self::Session => "session",
+            Self::Plaintext => "plaintext",
+            Self::Pairing => "pairing",
+            Self::Token => "token",
+            Self::Busy => "busy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Reason for which a connection was refused, as the peer receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

@@ -19,6 +19,7 @@ pub mod kind;
 pub mod limit;
 pub mod line;
 pub mod machine;
+pub mod metrics_token;
 pub mod outcome;
 pub mod pairing;
 pub mod payload;
