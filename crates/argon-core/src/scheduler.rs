@@ -58,14 +58,13 @@ mod worker;
 
 use std::collections::VecDeque;
 
-use crate::arena::Arena;
 use argon_proto::conversation::Ask;
 use argon_proto::holder::OwnerName;
 use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::FxHashMap;
 
-use crate::Machine;
-use crate::time::Time;
+use crate::arena::Arena;
+use crate::{Machine, Time};
 
 pub use effect::{Effect, Out};
 pub use input::{ConnId, Input, WorkerProfile};
@@ -73,7 +72,7 @@ pub use limits::Limits;
 pub use on_cancel::{Cancelled, NamedTasks};
 pub use owners::NO_BOUND;
 pub use record::Record;
-pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
+pub use view::{Distribution, Footprint, Phases, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::WaitReason;
 pub use waiting_outside::{with_blobs_missing, with_installing};
 
@@ -176,6 +175,7 @@ pub struct Scheduler {
     durable_up_to: u64,
     stamp: u32,
     totals: view::Totals,
+    phases: Phases,
     memory: memory::MemoryAccount,
 }
 
@@ -261,6 +261,7 @@ impl Scheduler {
             durable_up_to: 0,
             stamp: 0,
             totals: view::Totals::default(),
+            phases: Phases::default(),
             memory: memory::MemoryAccount::default(),
         }
     }

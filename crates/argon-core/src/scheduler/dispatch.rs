@@ -38,6 +38,9 @@ impl Scheduler {
         if self.is_listed(now, key, out) {
             return;
         }
+        if let Some(since) = self.tasks[key].queued_since() {
+            self.phases.queued.note(now.0.saturating_sub(since.0));
+        }
         let worker = self.unless_avoided(key, worker);
         let Some(attempt) = self.next_attempt(key, worker) else {
             self.set_state(key, TaskState::Delayed);

@@ -92,6 +92,7 @@ impl Scheduler {
     ) {
         let attempt = self.tasks[key].attempt_id();
         outcome.head = capped(outcome.head, self.tasks[key].run_us_max(now));
+        self.phases.running.note(outcome.head.run_us);
         self.workers[worker_key].observe_outcome(now, outcome.head.run_us, outcome.weight());
         self.take_from_worker(key);
         let entry = &mut self.tasks[key];

@@ -1,11 +1,14 @@
 //! Views of the scheduler for people and programs: plain values, copied out.
 
+mod phases;
+
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
 use argon_proto::line;
 use argon_proto::{AttemptId, BlobHash, Flags, Report, Task, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 
+pub use self::phases::{Distribution, Phases};
 use super::input::ConnId;
 use super::task::{TaskEntry, TaskState};
 use super::worker::Worker;
@@ -49,6 +52,12 @@ impl Scheduler {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Times of attempts in each phase. Costs nothing.
+    #[must_use]
+    pub fn phases(&self) -> &Phases {
+        &self.phases
     }
 
     /// True if no more tasks are taken until some have started.
