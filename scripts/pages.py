@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?P<notes>(?:^<!--(?:(?!-->).)*-->\n)*)^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
 NOTE = re.compile(r"<!-- (setup for all|setup|check|prints|part of|run by|not run): ?((?:(?!-->).)*?) ?-->", re.S)
 PROGRAMS = ("perl", "python", "console", "rust")
-DATA = ("text", "toml", "ini", "json", "mermaid")
+DATA = ("text", "toml", "ini", "json", "mermaid", "yaml")
 #: Pages whose blocks of a language another test runs.
 RUN_BY = {
     ("docs/guide/coming-from.md", "perl"): "perl/t/client/coming_from.t",

@@ -1,10 +1,14 @@
 //! Letting peers in: bounded in number, time and bytes until they have proven the key. The first byte tells TLS from plain
-//! text.
+//! text, and the first bytes inside an HTTP request from the protocol.
 
 mod admission;
+mod counts;
+mod http;
 mod newcomers;
 
 pub use admission::{Admission, InForce, OpenKeys};
+pub use counts::DoorCounts;
+pub use http::{HttpAnswer, HttpDoor, HttpMethod, HttpRequest, NoPages};
 pub use newcomers::{Closed, Entrance, WaitingConnection, WaitingPeer};
 
 use std::cell::Cell;
@@ -22,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, unconstrained};
 use tokio::time::Instant;
 
+use self::counts::TurnedAway;
 use crate::handshake::{Opening, OpeningError};
 use crate::random;
 use crate::stream::Stream;
@@ -104,11 +109,17 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
             match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turn)).await {
                 Ok(Ok(Some(admitted))) => admit(admitted),
                 Ok(Ok(None)) => {}
-                Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
-                Err(_) => tracing::info!(
-                    "a connection from {from} was refused: it did not prove the key within {} s",
-                    DIAL_WITHIN.as_secs()
-                ),
+                Ok(Err(TurnedAway { reason, why })) => {
+                    admission.counts.count(reason);
+                    tracing::info!("a connection from {from} was refused: {why}");
+                }
+                Err(_) => {
+                    admission.counts.count("silent");
+                    let within = DIAL_WITHIN.as_secs();
+                    tracing::info!(
+                        "a connection from {from} was refused: it did not prove the key within {within} s"
+                    );
+                }
             }
         };
         pending.add(tokio::task::spawn_local(proving).abort_handle(), silence);
@@ -231,15 +242,18 @@ async fn prove(
     from: SocketAddr,
     admission: &Admission,
     turn: &HandshakeTurn,
-) -> Result<Option<Admitted>, String> {
+) -> Result<Option<Admitted>, TurnedAway> {
     let mut opening = opening_of(stream.into());
-    opening.read_more().await.map_err(|error| error.to_string())?;
+    opening.read_more().await.map_err(TurnedAway::broken)?;
     let is_encrypted = opening.frames.buffer().first() == Some(&TLS_FIRST);
     if is_encrypted {
         opening = encrypted(opening, admission, turn).await?;
     }
-    take_magic(&mut opening).await?;
     let may_speak = is_encrypted || admission.allows_plaintext || from.ip().to_canonical().is_loopback();
+    if take_magic(&mut opening).await? == Begins::Http {
+        http::serve(opening, &*admission.pages, from, may_speak, || turn.silence.pause()).await?;
+        return Ok(None);
+    }
     let refusal = match shake(&mut opening, admission, may_speak, from).await {
         Ok(Shaken::Proven(proven)) => {
             return Ok(Some(Admitted { stream: opening.stream, frames: opening.frames, proven, from }));
@@ -249,13 +263,13 @@ async fn prove(
             return Ok(None);
         }
         Err(OpeningError::Refused(refusal)) => refusal,
-        Err(OpeningError::Broken(error)) => return Err(error.to_string()),
+        Err(error @ OpeningError::Broken(_)) => return Err(TurnedAway::broken(error)),
     };
     let mut out = Outbox::default();
     out.push_frame(kind::REFUSED, &refusal.to_json());
     // The peer may be gone already.
     let _ = opening.send(&mut out).await;
-    Err(refusal.message)
+    Err(refusal.into())
 }
 
 fn opening_of(stream: Stream) -> Opening {
@@ -267,12 +281,13 @@ async fn encrypted(
     mut opening: Opening,
     admission: &Admission,
     turn: &HandshakeTurn,
-) -> Result<Opening, String> {
+) -> Result<Opening, TurnedAway> {
     let start = opening.frames.buffer().split();
-    let Stream::Tcp(stream) = opening.stream else { return Err(INNER_TLS.to_owned()) };
+    let Stream::Tcp(stream) = opening.stream else { return Err(TurnedAway::stranger(INNER_TLS)) };
     // Those of this moment: they may change while the peer takes its time.
     let certificates = admission.keys.borrow().certificates.clone();
-    let stream = tls::accept(stream, &start, &certificates, turn.take()).await?;
+    let stream = tls::accept(stream, &start, &certificates, turn.take()).await;
+    let stream = stream.map_err(|why| TurnedAway { reason: "tls", why })?;
     Ok(opening_of(Stream::Tls(stream)))
 }
 
@@ -316,35 +331,35 @@ async fn shake(
     Ok(Shaken::Proven(proven))
 }
 
-async fn take_magic(opening: &mut Opening) -> Result<(), String> {
+/// What a peer speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Argon,
+    Http,
+}
+
+/// Reads the first bytes, and takes them if they are those of the protocol. Those of a request stay.
+async fn take_magic(opening: &mut Opening) -> Result<Begins, TurnedAway> {
     loop {
         let start = opening.frames.buffer();
         let length = start.len().min(MAGIC.len());
-        if start[..length] != MAGIC[..length] {
-            let start = start.split().freeze();
-            return Err(answer_stranger(opening, &start).await);
+        if start[..length] == MAGIC[..length] {
+            if length == MAGIC.len() {
+                start.advance(length);
+                return Ok(Begins::Argon);
+            }
+        } else {
+            match http::is_request(start) {
+                Some(true) => return Ok(Begins::Http),
+                Some(false) if start.first() == Some(&TLS_FIRST) => {
+                    return Err(TurnedAway::stranger(INNER_TLS));
+                }
+                Some(false) => {
+                    return Err(TurnedAway::stranger("it does not speak the Argon protocol"));
+                }
+                None => {}
+            }
         }
-        if length == MAGIC.len() {
-            break;
-        }
-        opening.read_more().await.map_err(|error| error.to_string())?;
-    }
-    opening.frames.buffer().advance(MAGIC.len());
-    Ok(())
-}
-
-/// Answers HTTP requests with 400, and returns what the stranger seems to be.
-async fn answer_stranger(opening: &mut Opening, start: &[u8]) -> String {
-    match start.first() {
-        Some(&TLS_FIRST) => INNER_TLS.to_owned(),
-        Some(letter) if letter.is_ascii_uppercase() => {
-            let answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-                          This port speaks the Argon protocol, not HTTP. See 'argon status'.\n";
-            let mut out = Outbox::default();
-            out.push_raw(answer.as_bytes());
-            let _ = opening.send(&mut out).await;
-            "it does not speak the Argon protocol (perhaps HTTP)".to_owned()
-        }
-        Some(_) | None => "it does not speak the Argon protocol".to_owned(),
+        opening.read_more().await.map_err(TurnedAway::broken)?;
     }
 }

@@ -71,6 +71,11 @@ pub trait Endpoint {
     /// If the connection ends with this message.
     fn on_message(&mut self, message: Incoming<Self::In>) -> Result<(), ConnectionEnd>;
 
+    /// Called after a read of this number of bytes.
+    fn on_bytes(&mut self, count: usize) {
+        let _ = count;
+    }
+
     /// Called after a read whose messages were given to [`Endpoint::on_message`].
     ///
     /// # Errors
@@ -340,6 +345,7 @@ impl<In: Message> Receiver<In> {
             self.heard_at = now;
             has_read = true;
             self.turn.bytes -= count;
+            endpoint.on_bytes(count);
             *left = self.deliver(now, endpoint)?;
             if *left != Left::Nothing {
                 return Poll::Ready(Ok(()));

@@ -215,6 +215,7 @@ impl<Out: Message> Connection<Out> {
             self.taken.notify_waiters();
         }
         if let Some(charged) = self.charged.get() {
+            charged.share.count_sent(before - outbox.len());
             charged.share.set_outgoing(outbox.memory() + self.writer.buffered());
             drop(outbox);
             if charged.holds.get() && !self.is_clogged() {
@@ -348,6 +349,12 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
         };
         charged.waits_since.set((room == Room::Later).then_some(since));
         room
+    }
+
+    fn on_bytes(&mut self, count: usize) {
+        if let Some(charged) = self.connection.charged.get() {
+            charged.share.count_received(count as u64);
+        }
     }
 
     fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<In>>) -> Result<(), ConnectionEnd> {

@@ -18,6 +18,8 @@ pub struct Ledger {
     kept: Cell<u64>,
     incoming: Cell<u64>,
     outgoing: Cell<u64>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
 }
 
 /// Part of one connection.
@@ -32,7 +34,15 @@ impl Ledger {
     /// A ledger without connections.
     #[must_use]
     pub fn new(bound: u64) -> Rc<Self> {
-        Rc::new(Self { bound, kept: Cell::default(), incoming: Cell::default(), outgoing: Cell::default() })
+        let zero = Cell::default;
+        Rc::new(Self {
+            bound,
+            kept: zero(),
+            incoming: zero(),
+            outgoing: zero(),
+            received: zero(),
+            sent: zero(),
+        })
     }
 
     /// The part of a new connection.
@@ -59,6 +69,18 @@ impl Ledger {
         self.outgoing.get()
     }
 
+    /// Bytes that came over all connections so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Bytes that went over all connections so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
     fn used(&self) -> u64 {
         self.kept.get() + self.incoming.get() + self.outgoing.get()
     }
@@ -81,6 +103,16 @@ impl Share {
     /// Notes what waits to be written, bytes.
     pub fn set_outgoing(&self, bytes: u64) {
         replace(&self.outgoing, &self.ledger.outgoing, bytes);
+    }
+
+    /// Counts bytes that came.
+    pub fn count_received(&self, bytes: u64) {
+        self.ledger.received.set(self.ledger.received.get() + bytes);
+    }
+
+    /// Counts bytes that went.
+    pub fn count_sent(&self, bytes: u64) {
+        self.ledger.sent.set(self.ledger.sent.get() + bytes);
     }
 
     /// True if there is room for another payload.

@@ -11,8 +11,10 @@ pub mod key_files;
 pub mod newcomers;
 pub mod peers;
 pub(crate) mod requests;
+mod shell_counts;
 pub mod store;
 mod stranded;
+pub mod web;
 
 pub use event_loop::ManagerLoop;
 pub use ingress::serve::{ManagerConfig, serve};

@@ -19,7 +19,7 @@ use crate::worker::{self, LinkEvent, ManagerChannel, WorkerConfig};
 /// # Errors
 /// If either side fails.
 pub async fn serve(
-    manager: ManagerConfig,
+    mut manager: ManagerConfig,
     config: WorkerConfig,
     mut stop: StopSignal,
     announce: impl FnOnce() + 'static,
@@ -32,6 +32,7 @@ pub async fn serve(
     let pool = worker::run(config, ManagerChannel { events: incoming, outbox }, stop.clone());
     // The manager stays until the pool has finished: its last outcomes must be delivered.
     let (end_manager, manager_stop) = watch::channel(StopLevel::Run);
+    manager.stopping = Some(stop.clone());
     let serving = manager::serve(manager, inbox, links, manager_stop);
     let finishing = async {
         let ended = pool.await;

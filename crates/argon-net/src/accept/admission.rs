@@ -6,6 +6,8 @@ use std::rc::Rc;
 use argon_proto::handshake::{Proven, Refusal, RefusalCode, Welcome};
 use argon_proto::key::Key;
 
+use super::counts::DoorCounts;
+use super::http::HttpDoor;
 use super::newcomers::Entrance;
 use crate::identity::expected_pin;
 use crate::tls::accept::Certificates;
@@ -23,6 +25,10 @@ pub struct Admission {
     pub in_force: InForce,
     /// Decides about peers without a key.
     pub entrance: Rc<dyn Entrance>,
+    /// Answers HTTP requests.
+    pub pages: Rc<dyn HttpDoor>,
+    /// Peers that were turned away.
+    pub counts: Rc<DoorCounts>,
 }
 
 /// The keys that open a listener, and what it shows for them.

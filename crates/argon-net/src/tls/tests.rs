@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::accept::{Certificates, accept};
-use crate::accept::{Admission, Admitted, Closed, Entrance, InForce, OpenKeys, serve};
+use crate::accept::{Admission, Admitted, Closed, DoorCounts, Entrance, InForce, NoPages, OpenKeys, serve};
 use crate::dial::{open_on, reach};
 use crate::handshake::OpeningError;
 use crate::identity::{Identity, expected_pin, role_key};
@@ -76,6 +76,8 @@ impl Port {
             allows_plaintext,
             in_force: InForce::own_keys_only(),
             entrance,
+            pages: Rc::new(NoPages),
+            counts: Rc::new(DoorCounts::default()),
         };
         let all = Rc::clone(&admitted);
         tokio::task::spawn_local(serve(listener, admission, move |one| all.borrow_mut().push(one)));

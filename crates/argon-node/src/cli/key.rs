@@ -5,6 +5,7 @@ mod join;
 mod people;
 mod rotation;
 
+use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::Stdout;
 use std::os::fd::AsFd;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use argon_net::identity;
 use argon_proto::key::{Key, Role};
+use argon_proto::metrics_token::MetricsToken;
 use clap::Args;
 
 use super::options::KeyOption;
@@ -30,6 +32,7 @@ Examples:
   argon key --role client --out client.key     a key that lets its holder submit tasks, and nothing else
   argon key --new                              a new cluster key, where there is none
   argon key --pin                              what the certificate of this key's managers hashes to
+  argon key --metrics-token > argon.token      what Prometheus reads /metrics with
   argon key add ann --role client              a key with a name, which can be revoked
   argon key list                               the keys of people
   argon key revoke ann                         at once, also for open connections
@@ -58,6 +61,9 @@ pub(super) struct KeyArguments {
     /// Print the pin: the SHA-256 of the certificate that managers with this key show. It is not secret
     #[arg(long, conflicts_with_all = ["role", "show", "new", "out"])]
     pin: bool,
+    /// Print the token with which a collector, such as Prometheus, reads the metrics of this key's managers
+    #[arg(long, conflicts_with_all = ["role", "show", "new", "pin", "out"])]
+    metrics_token: bool,
     /// Write the key into this file, of mode 0600, instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -95,6 +101,10 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
         let pin = identity::expected_pin(&found.key).ok_or_else(|| Failure::new(FailureKind::Key, NO_PIN))?;
         return print_line(pin);
     }
+    if arguments.metrics_token {
+        let token = MetricsToken::of(&found.key);
+        return print_key(&token.ok_or_else(|| Failure::new(FailureKind::Key, NO_TOKEN))?);
+    }
     let key = match arguments.role {
         None => found.key.clone(),
         Some(role) => identity::role_key(&found.key, role).ok_or_else(|| {
@@ -113,6 +123,9 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
 
 const NO_PIN: &str = "this key does not say which manager to trust: it was made by an older release; make it anew with \
                       'argon key --role ROLE' on the manager's machine";
+
+const NO_TOKEN: &str = "a metrics token is made of the cluster key or of an observer's, and this is the key of another role; \
+                        'argon key add NAME --role observer' on the manager's machine makes one";
 
 /// Writes a key that was made of the one in `source`.
 fn write_key(out: &Path, key: &Key, force: bool, source: &Path) -> Result<(), Failure> {
@@ -143,7 +156,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 /// Prints a key. A file that the shell made for it is closed to others first: such a key file is refused everywhere.
-fn print_key(key: &Key) -> Result<(), Failure> {
+fn print_key(key: &impl Display) -> Result<(), Failure> {
     match close_to_others(&std::io::stdout()) {
         Ok(false) => {}
         Ok(true) => complain("others could read the file that the key goes to; its mode is 0600 now"),

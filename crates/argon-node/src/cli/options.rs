@@ -161,11 +161,13 @@ pub(super) struct PoolOptions {
 pub(super) struct KeptState {
     store: Box<dyn Store>,
     people: KeyBook,
+    /// File of the store, if it has one.
+    file: Option<PathBuf>,
 }
 
 impl KeptState {
     fn in_memory() -> Self {
-        Self { store: Box::new(MemoryStore), people: KeyBook::default() }
+        Self { store: Box::new(MemoryStore), people: KeyBook::default(), file: None }
     }
 }
 
@@ -180,7 +182,7 @@ impl DoorOptions {
         &self,
         bound: Bound,
         (key, source): (Key, &str),
-        KeptState { store, people }: KeptState,
+        KeptState { store, people, file }: KeptState,
     ) -> Result<ManagerConfig, Failure> {
         let (certificates, allows_plaintext) = (self.certificates(&key)?, self.insecure_plaintext);
         let port = bound.address().port();
@@ -197,6 +199,8 @@ impl DoorOptions {
             people,
             newcomers,
             key_files,
+            store_file: file,
+            stopping: None,
         })
     }
 
@@ -239,7 +243,7 @@ impl DoorOptions {
             None => {}
         }
         let people = KeyBook::of_store(&path).map_err(|why| Failure::new(FailureKind::Store, why))?;
-        Ok(KeptState { store: Box::new(store), people })
+        Ok(KeptState { store: Box::new(store), people, file: Some(path) })
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -1,5 +1,7 @@
 //! The one loop: drain a batch of events, let the scheduler decide, commit, release.
 
+mod committing;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,10 +28,10 @@ use super::newcomers::Newcomers;
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
 use super::requests::shared::SharedStatus;
-use super::store::{Committed, Committer, Store, StoreError};
+use super::shell_counts::ShellCounts;
+use super::store::{Committer, Store};
 use super::stranded::Stranded;
 use crate::exit::{Failure, FailureKind};
-use crate::failpoint::must_fail;
 use crate::signals::{StopLevel, StopSignal, stopped};
 
 /// Slices of a batch: records are committed and effects released after it. A slice has the weight of one turn, and the
@@ -55,6 +57,7 @@ pub struct ManagerLoop {
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
+    pub(super) shell_counts: ShellCounts,
     /// Encryption of connections of other machines, for the status.
     pub(super) encryption: Option<EncryptionView>,
     /// Keys of people, which connections that are being opened look at, too.
@@ -142,6 +145,7 @@ impl ManagerLoop {
             started: Instant::now(),
             wants_stop: false,
             rates: Rates::default(),
+            shell_counts: ShellCounts::default(),
             encryption: None,
             people: Rc::default(),
             newcomers: Newcomers::new(String::new(), Pin([0; 32])),
@@ -277,55 +281,14 @@ impl ManagerLoop {
                 self.on_message_without_payload(now, link, *message, bytes);
             }
             PeerEvent::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
+            // A collector that does not wait any more needs no answer.
+            PeerEvent::MetricsAsked { answer } => _ = answer.send(self.metrics(now)),
         }
     }
 
     /// Lets the scheduler take one fact.
     pub(super) fn step(&mut self, now: Time, input: Input) {
         self.scheduler.step(now, input, &mut self.out);
-    }
-
-    /// Hands the batch's records to the store; a fast one answers at once.
-    fn commit(&mut self, now: Time) -> Result<(), Failure> {
-        loop {
-            self.committer.add(self.out.records.drain(..), &self.gate);
-            if self.refused_until.is_some_and(|until| Instant::now() < until) {
-                return Ok(());
-            }
-            self.refused_until = None;
-            match self.committer.commit() {
-                Some(committed) => self.on_committed(now, committed)?,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Reports the fate of its records to the scheduler.
-    fn on_committed(&mut self, now: Time, committed: Committed) -> Result<(), Failure> {
-        let up_to = committed.up_to;
-        let verdict = match committed.verdict {
-            Ok(()) => Input::RecordsCommitted { up_to },
-            Err(StoreError::Full(why)) => {
-                let before = self.last_refusal.replace((Instant::now(), why.clone()));
-                if before.is_none_or(|(before, _)| before.elapsed() > REFUSALS_APART) {
-                    tracing::warn!("detached tasks are not accepted until the store can write: {why}");
-                }
-                self.refused_until = Some(Instant::now() + REFUSED_PAUSE);
-                Input::RecordsRefused { up_to, why }
-            }
-            Err(StoreError::Broken(why)) => {
-                let message = format!(
-                    "the store failed, and nobody can tell what it holds: {why}; the manager stops, \
-                     start it again when the cause is mended"
-                );
-                return Err(Failure::new(FailureKind::Store, message));
-            }
-        };
-        self.step(now, verdict);
-        self.scheduler.finish_batch(now, &mut self.out);
-        // The records are durable, and no peer has a message about them yet.
-        let _ = must_fail("commit.untold");
-        Ok(())
     }
 
     fn release(&mut self) {

@@ -235,7 +235,8 @@ impl ManagerLoop {
             | PeerEvent::AdminSent { .. }
             | PeerEvent::Admitted { .. }
             | PeerEvent::WithoutPayload { .. }
-            | PeerEvent::Gone { .. } => {}
+            | PeerEvent::Gone { .. }
+            | PeerEvent::MetricsAsked { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 mod keys;
+pub(super) mod metrics;
 mod newcomers;
 pub(super) mod rates;
 mod rotation;

@@ -13,6 +13,7 @@ mod memory;
 
 pub use committer::{Committed, Committer};
 pub use disk::DiskStore;
+pub(in crate::manager) use disk::payload_folder;
 pub use memory::MemoryStore;
 
 use argon_core::scheduler::Record;

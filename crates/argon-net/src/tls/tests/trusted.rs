@@ -156,7 +156,7 @@ fn a_stranger_inside_of_tls_is_answered_like_one_outside() {
     run(async {
         let port = Port::open(&key(1)).await;
         for (sent, expected) in
-            [(b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"HTTP/1.1 400".as_slice()), (&[0x16; 600], b"")]
+            [(b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"HTTP/1.1 404".as_slice()), (&[0x16; 600], b"")]
         {
             let mut stream = reach(&port.address, expected_pin(&key(1)), &always()).await.expect("reached");
             let mut outbox = Outbox::default();

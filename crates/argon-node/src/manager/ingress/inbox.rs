@@ -13,9 +13,10 @@ use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Proven;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::manager::peers::Port;
+use crate::manager::web::exposition::Exposition;
 
 /// Events of one connection that may wait.
 const EVENTS_MAX: usize = 512;
@@ -83,6 +84,11 @@ pub enum PeerEvent {
         is_dead: bool,
         /// Why, for the log.
         why: String,
+    },
+    /// Someone reads the metrics.
+    MetricsAsked {
+        /// Receiver of the page.
+        answer: oneshot::Sender<Exposition>,
     },
 }
 

@@ -26,7 +26,7 @@ pub(super) fn pieces(link: ConnId, event: PeerEvent, mut pass: impl FnMut(PeerEv
             let weight = weight_of_worker(message);
             pass(event, weight);
         }
-        PeerEvent::AdminSent { .. } => pass(event, ANSWER),
+        PeerEvent::AdminSent { .. } | PeerEvent::MetricsAsked { .. } => pass(event, ANSWER),
         PeerEvent::Admitted { .. } | PeerEvent::WithoutPayload { .. } | PeerEvent::Gone { .. } => {
             pass(event, 1)
         }

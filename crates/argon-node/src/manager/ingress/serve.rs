@@ -1,10 +1,11 @@
 //! Starting a manager: key, port, doors, driver.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
-use argon_net::accept::{self, Admission, Admitted, InForce, OpenKeys};
+use argon_net::accept::{self, Admission, Admitted, DoorCounts, InForce, OpenKeys};
 use argon_net::ledger::Ledger;
 use argon_net::{Certificates, Connection, ConnectionEnd, ReadTurns, Silence, connection, random};
 use argon_proto::conversation::admin::EncryptionView;
@@ -14,6 +15,7 @@ use argon_proto::handshake::Welcome;
 use argon_proto::key::{Key, Role};
 use argon_proto::{Incarnation, Message, Payload, limit};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use super::inbox::{Inbox, PeerEvent, PeerInbox, QueueReader};
 use super::pieces::pieces;
@@ -26,6 +28,7 @@ use crate::manager::key_files::{ClusterKeys, KeyFiles};
 use crate::manager::newcomers::{ManagerEntrance, Newcomers};
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
+use crate::manager::web::ManagerPages;
 use crate::signals::StopSignal;
 
 /// Settings of a manager.
@@ -49,6 +52,10 @@ pub struct ManagerConfig {
     pub newcomers: Rc<Newcomers>,
     /// Files of the cluster key.
     pub key_files: KeyFiles,
+    /// File of the store, if it has one.
+    pub store_file: Option<PathBuf>,
+    /// Request to end this process, where the manager itself goes on for a while.
+    pub stopping: Option<StopSignal>,
 }
 
 impl ManagerConfig {
@@ -107,6 +114,18 @@ pub async fn serve(
     driver.people = Rc::new(RefCell::new(config.people));
     driver.newcomers = Rc::clone(&config.newcomers);
     let people = Rc::clone(&driver.people);
+    let counts = Rc::new(DoorCounts::default());
+    let stopping = config.stopping.unwrap_or_else(|| stop.clone());
+    let pages = ManagerPages {
+        inbox: inbox.clone(),
+        keys: Rc::clone(&open_keys),
+        people: Rc::clone(&people),
+        stopping,
+        store: config.store_file,
+        door: Rc::clone(&counts),
+        answered: RefCell::default(),
+        shared: Mutex::default(),
+    };
     let admit = move |admitted: Admitted| {
         let (ledger, turns) = (Rc::clone(&ledger), turns.clone());
         let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger, turns };
@@ -118,6 +137,8 @@ pub async fn serve(
         allows_plaintext: config.allows_plaintext,
         in_force: InForce(Rc::new(move |proven| people.borrow_mut().check(proven))),
         entrance: Rc::new(ManagerEntrance(config.newcomers)),
+        pages: Rc::new(pages),
+        counts,
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, admission, admit));
     // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is

@@ -18,6 +18,7 @@ impl ManagerLoop {
     pub(in crate::manager) fn on_admitted(&mut self, link: ConnId, proven: Proven, port: Port, from: String) {
         tracing::debug!("{} {from} connected", proven.role.name());
         let checked = self.people.borrow_mut().check(&proven);
+        self.shell_counts.admit(proven.role);
         self.peers.insert(link, AdmittedPeer::new(port, proven, from));
         if let Err(refusal) = checked {
             self.expel(link, refusal.code, &refusal.message);

@@ -42,7 +42,7 @@ impl ManagerLoop {
         Reply::rendered(number, rendered)
     }
 
-    fn status(&self, now: Time) -> ManagerStatus {
+    pub(super) fn status(&self, now: Time) -> ManagerStatus {
         let parked = self.parked();
         let (tasks, outcomes) = self.scheduler.memory_by_state();
         ManagerStatus {

@@ -27,6 +27,8 @@ use argon_proto::{BlobHash, Payload};
 use redb::Database;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+pub(in crate::manager) use self::segments::payload_folder;
+
 use self::content::Content;
 use self::label::Label;
 use self::open::Opened;

@@ -121,7 +121,7 @@ impl SegmentNames {
 }
 
 /// Folder of the payload files of a store.
-pub(super) fn payload_folder(store: &Path) -> PathBuf {
+pub(in crate::manager) fn payload_folder(store: &Path) -> PathBuf {
     let mut name = store.file_name().unwrap_or_default().to_owned();
     name.push(".payloads");
     store.with_file_name(name)
