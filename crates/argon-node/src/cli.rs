@@ -13,6 +13,7 @@ mod isolation;
 mod join;
 mod key;
 mod library;
+mod log;
 mod man;
 mod manager;
 mod manager_option;

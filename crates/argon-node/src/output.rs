@@ -77,8 +77,25 @@ pub fn unwritable(error: &io::Error) -> Failure {
     Failure::new(FailureKind::Output, format!("standard output cannot be written: {error}"))
 }
 
+/// True if the log is read by programs, and messages for people are events of it.
+static IN_LOG: AtomicBool = AtomicBool::new(false);
+
+/// Makes events of the log of what [`complain`] prints from now on.
+pub fn complain_in_log() {
+    IN_LOG.store(true, Ordering::Relaxed);
+}
+
+/// True if [`complain`] makes events of the log.
+#[must_use]
+pub fn complains_in_log() -> bool {
+    IN_LOG.load(Ordering::Relaxed)
+}
+
 /// Prints a message on standard error. Failures are ignored, because there is no other place for them.
 pub fn complain(text: impl std::fmt::Display) {
+    if complains_in_log() {
+        return tracing::warn!("{text}");
+    }
     // One write, so that lines of several processes do not mix.
     let _ = io::stderr().lock().write_all(format!("argon: {}\n", printable(&text.to_string())).as_bytes());
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use argon_tests::{Cluster, PATIENCE, wait_for};
+use serde_json::Value;
 
 /// An answer of a manager.
 pub(crate) struct Answer {
@@ -212,4 +213,54 @@ fn refused_handshakes_are_counted_by_their_reason() {
     let page = get(cluster.address(), "/metrics", &with_token(&token));
     let refused = value(&page.body, "argon_handshakes_refused_total{reason=\"stranger\"}");
     assert_eq!(refused, Some(3.0), "{}", page.body);
+}
+
+/// The lines of a process on standard error, as JSON.
+fn json_lines(text: &str) -> Vec<Value> {
+    let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    text.lines().map(read).collect()
+}
+
+#[test]
+fn the_log_is_one_json_object_a_line_where_that_is_asked_for() {
+    let mut cluster = Cluster::start_with(&["--log-format", "json"]);
+    cluster.add_worker(&["--slots", "1", "--log-format", "json"]);
+    let mut command = cluster.argon(&["up", "--port", "0", "--host", "127.0.0.1", "--log-format", "json"]);
+    command.env("JOURNAL_STREAM", "1:2");
+    let mut pool = cluster.run(command, "up");
+    pool.ready("addr");
+    let manager = cluster.manager.as_ref().unwrap();
+    let logs = [manager.stderr(), pool.stderr()].map(|text| json_lines(&text));
+    for event in logs.iter().flatten() {
+        let has = |name: &str| event[name].is_string();
+        assert!(has("time") && has("level") && has("message"), "{event}");
+    }
+    let joined =
+        |event: &Value| event["message"].as_str().is_some_and(|text| text.contains("joined with 1 slots"));
+    assert!(logs[0].iter().any(joined), "{:?}", logs[0]);
+    // A mistake of the command line comes before there is a log; a failure behind that is an event.
+    let address = cluster.address().to_owned();
+    let port = address.rsplit(':').next().unwrap();
+    let command = cluster.argon(&["manager", "--port", port, "--log-format", "json"]);
+    let failed = cluster.run(command, "second").finish(PATIENCE);
+    let events = json_lines(&failed.stderr);
+    let is_in_use =
+        |event: &Value| event["message"].as_str().is_some_and(|text| text.contains("another program"));
+    assert!(events.iter().any(is_in_use), "{}", failed.stderr);
+}
+
+#[test]
+fn lines_for_the_journal_have_a_priority_and_no_time() {
+    let cluster = Cluster::start();
+    // The shell names the file that its standard error is, as systemd does.
+    let line = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).arg(argon_tests::argon());
+    command.args(["up", "--port", "0", "--slots", "1", "--key"]).arg(cluster.key());
+    let mut cluster = cluster;
+    let mut pool = cluster.run(command, "up");
+    pool.ready("addr");
+    let text = pool.stderr();
+    assert!(text.contains("<6>"), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("<6>") || line.starts_with("<4>")), "{text}");
 }

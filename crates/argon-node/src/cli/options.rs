@@ -10,10 +10,10 @@ use argon_net::listen::Bound;
 use argon_net::{Certificates, Trust};
 use argon_proto::key::{Key, Scope};
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
 use super::interpreters::InterpreterOptions;
 use super::isolation::IsolationOptions;
+pub(super) use super::log::{LogOption, start_log};
 pub(super) use super::manager_option::{ManagerOption, parse_address};
 use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
@@ -62,14 +62,6 @@ impl TrustOption {
     pub(super) fn trust(&self) -> Result<Trust, Failure> {
         self.authority.trust(self.insecure_plaintext)
     }
-}
-
-/// Verbosity of the log.
-#[derive(Debug, Args)]
-pub(super) struct LogOption {
-    /// Log more; twice for everything [the variable ARGON_LOG names levels in detail]
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
 }
 
 /// Address and limits of a manager.
@@ -335,23 +327,4 @@ pub(super) fn cluster_key(found: Found) -> Result<Key, Failure> {
             ),
         )),
     }
-}
-
-/// Sends the log to standard error.
-pub(super) fn start_log(option: &LogOption) {
-    let level = match option.verbose {
-        0 => "info",
-        1 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("ARGON_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // A log that cannot be written does not end the process.
-        .log_internal_errors(false)
-        .with_ansi(is_terminal)
-        .with_target(false)
-        .init();
 }

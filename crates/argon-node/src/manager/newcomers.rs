@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::output::complain;
+use crate::output::{complain, complains_in_log};
 
 /// Time for which a token is good unless the request has another.
 pub const TOKEN_FOR: Duration = Duration::from_secs(600);
@@ -73,8 +73,11 @@ impl Newcomers {
         self.pin.set(pin);
     }
 
-    /// Makes a token for one worker and shows it on standard error.
+    /// Makes a token for one worker and shows it on standard error; not where programs read that, and may keep it.
     pub fn show_invitation(&self) {
+        if complains_in_log() {
+            return;
+        }
         match self.invite(Role::Worker, 1, TOKEN_FOR, None) {
             Ok(token) => complain(format_args!(
                 "to add a machine, run this there within {} minutes ('argon key --join worker' prints another line):\n\
