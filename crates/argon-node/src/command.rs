@@ -8,3 +8,4 @@ pub mod invocation;
 pub mod meta;
 pub mod output;
 pub mod stdin;
+pub mod trace;

@@ -186,3 +186,20 @@ fn a_pool_without_workers_is_told_and_waited_for() {
     let finished = waiting.finish(SOON);
     assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(0), "at last\n"));
 }
+
+#[test]
+fn a_command_is_part_of_the_trace_of_its_caller() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let words = ["sh", "-c", "echo \"$TRACEPARENT,$TRACESTATE\""];
+    let mut printed = |given: &[(&str, &str)], options: &[&str]| {
+        let mut command = command(&cluster, options, &words);
+        command.env_remove("TRACEPARENT").env_remove("TRACESTATE").envs(given.iter().copied());
+        let finished = cluster.run(command, "run").finish(SOON);
+        finished.stdout.trim_end().to_owned()
+    };
+    assert_eq!(printed(&[("TRACEPARENT", parent), ("TRACESTATE", "a=1")], &[]), format!("{parent},a=1"));
+    assert_eq!(printed(&[("TRACEPARENT", parent)], &["--env", "TRACEPARENT=mine"]), "mine,");
+    assert_eq!(printed(&[("TRACEPARENT", "x"), ("TRACESTATE", "a=1")], &[]), ",");
+    assert_eq!(printed(&[], &[]), ",");
+}

@@ -16,6 +16,7 @@ use serde_json::Map;
 use super::options::{KeyOption, ManagerOption, TrustOption, whole};
 use super::quantity::time_limit;
 use crate::command::invocation::Invocation;
+use crate::command::trace;
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::net::ask::not_in_silence;
@@ -169,7 +170,9 @@ impl CommandOptions {
     /// The variables that commands see, and those of them that are functions of bash.
     fn variables(&self) -> Result<(BTreeMap<OsString, OsString>, Vec<String>), Failure> {
         let wrong = |name: &str, why: &str| Failure::new(FailureKind::Usage, format!("--env {name}: {why}"));
-        let mut variables = BTreeMap::new();
+        // What --env names wins.
+        let mut variables: BTreeMap<_, _> =
+            trace::variables(|name| std::env::var_os(name)).into_iter().collect();
         let mut functions = Vec::new();
         for text in &self.env {
             match text.as_bytes().iter().position(|byte| *byte == b'=') {

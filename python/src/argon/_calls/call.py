@@ -21,6 +21,7 @@ from ..deferred import Deferred
 from ..errors import CannotTravel, OptionError
 from ..remote import Named
 from ..shared import Shared, SharedElsewhere, hash_of
+from . import trace
 
 if TYPE_CHECKING:
     from .._session.session import Session
@@ -108,6 +109,8 @@ class Calls:
             blobs = (*blobs, *(one for one in self._blobs(hashes) if one not in blobs))
             head = head[:15] + bytes([len(blobs)]) + head[16:]
             tail = b"".join(one.hash for one in blobs) + tail[32 * len(call.blobs) :]
+        if trace.is_there():
+            head, tail = trace.traced(head, tail)
         task_id = session.next_id()
         size = len(parts[0]) if len(parts) == 1 else sum(memoryview(part).nbytes for part in parts)
         if size <= wire.PART_BYTES_MAX:

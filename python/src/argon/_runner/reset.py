@@ -64,6 +64,13 @@ class Reset:
             _putenv(b"ARGON_ATTEMPT", self._attempt_text)
         data[b"ARGON_ATTEMPT"] = self._attempt_text
 
+    def enter_trace(self, meta: dict[str, Any]) -> None:
+        """Names the trace of the caller in the environment of this task."""
+        for name in ("traceparent", "tracestate"):
+            value = meta.get(name)
+            if isinstance(value, str) and "\0" not in value:
+                os.environ[name.upper()] = value
+
     def start_in(self, folder: str | None) -> None:
         """Goes to the folder of the caller for this task and those after it, or to its own where that is not here."""
         if folder == self._callers_folder:

@@ -124,6 +124,8 @@ class Runner:
         self._enter(number[:8], meta)
         self._reset.task(number.hex(), attempt)
         self._reset.start_in(meta.get("folder"))
+        if "traceparent" in meta:
+            self._reset.enter_trace(meta)
         self._modules.begin(about)
         self._logs.begin(meta)
         status, run_us, result = self._execute(meta, names, codec, payload)
