@@ -73,7 +73,7 @@ impl Bench {
             session: *SESSION,
             secret: secret(0),
             previous: None,
-            client: "bench".to_owned(),
+            client: "bench".into(),
         });
         for number in 0..workers {
             let profile = WorkerProfile {

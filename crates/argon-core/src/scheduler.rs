@@ -19,7 +19,9 @@ mod credit;
 mod dispatch;
 mod effect;
 mod expiring;
+mod facts;
 mod held;
+mod history;
 mod input;
 mod invariants;
 mod kept;
@@ -37,6 +39,7 @@ mod on_time;
 mod on_worker;
 mod output;
 mod owners;
+mod past;
 mod placement;
 mod questions;
 mod queue;
@@ -45,7 +48,9 @@ mod recovery;
 mod resting_kinds;
 mod rests;
 mod retract;
+mod select;
 mod session;
+mod short_ids;
 mod task;
 mod task_index;
 mod timers;
@@ -58,20 +63,21 @@ mod worker;
 
 use std::collections::VecDeque;
 
-use argon_proto::conversation::Ask;
 use argon_proto::holder::OwnerName;
-use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
+use argon_proto::{AttemptId, Capabilities, Family, Incarnation, SessionId, TaskId, WorkerId};
 use rustc_hash::FxHashMap;
 
 use crate::arena::Arena;
 use crate::{Machine, Time};
 
 pub use effect::{Effect, Out};
-pub use input::{ConnId, Input, WorkerProfile};
+pub use facts::Moment;
+pub use input::{ClientProgram, ConnId, Input, WorkerProfile};
 pub use limits::Limits;
 pub use on_cancel::{Cancelled, NamedTasks};
 pub use owners::NO_BOUND;
 pub use record::Record;
+pub use select::is_selected;
 pub use view::{Distribution, Footprint, Phases, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::WaitReason;
 pub use waiting_outside::{with_blobs_missing, with_installing};
@@ -79,12 +85,14 @@ pub use waiting_outside::{with_blobs_missing, with_installing};
 use children::ChildOpening;
 use chores::Chore;
 use expiring::ExpiringSet;
+use history::History;
 use key::{OwnerKey, SessionKey, TaskKey, WorkerKey, place_of};
 use listings::Listings;
 use on_client::Opening;
 use on_worker::Joining;
 use placement::Placement;
 use queue::Queue;
+use recovery::OrphanAttempt;
 use session::Session;
 use task::{SpareEnds, TaskEntry};
 use task_index::TaskIndex;
@@ -177,19 +185,7 @@ pub struct Scheduler {
     totals: view::Totals,
     phases: Phases,
     memory: memory::MemoryAccount,
-}
-
-/// An attempt that a worker holds though no client and no store knows its task (yet).
-#[derive(Clone, Debug)]
-struct OrphanAttempt {
-    worker: WorkerKey,
-    attempt: AttemptId,
-    outcome: Option<Outcome>,
-    /// Bytes of output that came over the worker's present connection.
-    printed: u64,
-    /// Question to its client.
-    question: Option<Ask>,
-    until: Time,
+    history: History,
 }
 
 /// A record that was handed to the store, and what waits for it.
@@ -263,6 +259,7 @@ impl Scheduler {
             totals: view::Totals::default(),
             phases: Phases::default(),
             memory: memory::MemoryAccount::default(),
+            history: History::default(),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod pairing;
 pub mod payload;
 pub mod secret;
 pub mod task;
+pub mod task_name;
 pub mod time;
 
 pub use byte_lru::ByteLru;
@@ -38,6 +39,7 @@ pub use outcome::{Outcome, OutcomeHead, Report, Status};
 pub use payload::Payload;
 pub use secret::Secret;
 pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};
+pub use task_name::TaskName;
 pub use time::Time;
 
 /// The protocol version that this release speaks, lowest and highest.

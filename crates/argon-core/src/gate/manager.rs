@@ -311,6 +311,11 @@ impl ManagerGate {
         self.parked.values().map(|parked| parked.task.head.id)
     }
 
+    /// The same tasks, each with the connection of its client.
+    pub fn parked_tasks(&self) -> impl Iterator<Item = (ConnId, &Task)> {
+        self.parked.values().map(|parked| (parked.link, &parked.task))
+    }
+
     /// Number of tasks of one client that wait.
     #[must_use]
     pub fn parked_of(&self, link: ConnId) -> usize {

@@ -9,6 +9,7 @@ use super::kept::{attempt_of, kept_weight};
 use super::memory::MemoryUse;
 use super::on_submit::release_blobs;
 use super::owners::class;
+use super::past::UNKNOWN;
 use super::record::Record;
 use super::session::Session;
 use super::task::{Ended, Origin, TaskEntry, TaskState};
@@ -30,6 +31,7 @@ impl Scheduler {
                     let session = self.session_of(task.head.id.session, &owner);
                     let key = self.insert_task(session, task, false);
                     self.tasks[key].is_durable = true;
+                    self.tasks[key].submitted = UNKNOWN;
                     self.expect_holder(now, key);
                 }
                 Record::AttemptStarted(attempt) => {
@@ -64,8 +66,9 @@ impl Scheduler {
         if let Some(key) = self.session_by_id.get(&id) {
             return *key;
         }
-        let owner = self.owner_of_name(owner);
-        let key = self.sessions.insert_with(|key| Session::new(id, owner, key));
+        let name = owner;
+        let owner = self.owner_of_name(name);
+        let key = self.sessions.insert_with(|key| Session::new(id, (owner, name), key));
         self.queue.owners[owner].sessions += 1;
         self.session_by_id.insert(id, key);
         key
@@ -91,6 +94,7 @@ impl Scheduler {
             is_durable: false,
             is_aside: false,
             is_lent: false,
+            submitted: self.now,
             cold: None,
             task,
         };
@@ -103,6 +107,7 @@ impl Scheduler {
 
     /// Keeps the outcome; the caller has taken the task from queue and worker before.
     pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
+        self.note_end(key, &outcome);
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key];
         let memory = MemoryUse::of(entry);

@@ -140,6 +140,7 @@ impl Scheduler {
                 self.leave_queue(key);
             }
             TaskState::Assigned { worker, .. } => {
+                self.note_past(key, Status::Cancelled, "");
                 self.unassign(key);
                 self.stop(worker, attempt, out);
             }

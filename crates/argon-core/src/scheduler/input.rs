@@ -37,6 +37,23 @@ pub struct WorkerProfile {
     pub sandbox: Option<SandboxView>,
 }
 
+/// The program of a client, as it describes itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientProgram {
+    /// Its name for people.
+    pub name: String,
+    /// Its machine; may be empty.
+    pub host: String,
+    /// Its process id; 0 if unknown.
+    pub pid: u32,
+}
+
+impl From<&str> for ClientProgram {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
 /// Most runtimes that a worker names.
 const RUNTIMES_MAX: usize = 64;
 
@@ -73,8 +90,8 @@ pub enum Input {
         secret: Secret,
         /// The manager that the session was connected to last.
         previous: Option<Incarnation>,
-        /// Name that the client gives itself.
-        client: String,
+        /// The program that it is.
+        client: ClientProgram,
     },
     /// The client inside a task opened its session, through the worker that executes the task.
     ChildSessionOpened {
@@ -86,8 +103,8 @@ pub enum Input {
         secret: Secret,
         /// The manager that the session was connected to last.
         previous: Option<Incarnation>,
-        /// Name that the client gives itself.
-        client: String,
+        /// The program that it is.
+        client: ClientProgram,
         /// The attempt that it belongs to.
         parent: AttemptId,
         /// Proof that the attempt was given to the worker.

@@ -41,6 +41,8 @@ pub struct Limits {
     pub orphan_timeout: Duration,
     /// Time for which the outcome of a detached task is kept.
     pub result_ttl: Duration,
+    /// Ended tasks that are remembered: at most this number that ended as ok or cancelled, and as many that failed. 0 for none.
+    pub history: usize,
     /// Workers that a task may lose in a row before it ends as lost.
     pub losses: u32,
     /// Wait after which a task takes turns with more urgent ones.
@@ -68,6 +70,7 @@ impl Default for Limits {
             recovery: Duration::from_secs(4),
             orphan_timeout: Duration::from_secs(60),
             result_ttl: Duration::from_secs(30 * 60),
+            history: 10_000,
             losses: 3,
             ageing: Duration::from_secs(5),
             at_once: 4096,

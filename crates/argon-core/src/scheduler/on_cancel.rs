@@ -14,9 +14,6 @@ use super::task::TaskState;
 use super::{Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
-/// Shortest beginning of an id that names a task.
-const PREFIX_DIGITS: usize = 8;
-
 /// Effect of a cancellation on a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cancelled {
@@ -49,7 +46,7 @@ impl Scheduler {
     #[must_use]
     pub fn if_cancelled(&self, id: TaskId) -> Cancelled {
         let Some(key) = self.task_of(&id) else {
-            return Cancelled::Unknown;
+            return self.ended_as(id).map_or(Cancelled::Unknown, Cancelled::Ended);
         };
         match &self.tasks[key].state {
             TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } | TaskState::Delayed => {
@@ -59,44 +56,6 @@ impl Scheduler {
                 Cancelled::Running { worker: self.workers[*worker].profile.name.clone() }
             }
             TaskState::Ended(ended) => Cancelled::Ended(ended.outcome.head.status),
-        }
-    }
-
-    /// The tasks whose ids begin with these hexadecimal digits. Costs time in proportion to the sessions, and where the
-    /// digits name a session, to its tasks.
-    #[must_use]
-    pub fn tasks_named(&self, prefix: &str) -> NamedTasks {
-        if let Ok(id) = prefix.parse::<TaskId>() {
-            return if self.task_of(&id).is_some() { NamedTasks::One(id) } else { NamedTasks::Unknown };
-        }
-        if prefix.len() < PREFIX_DIGITS {
-            return NamedTasks::Unknown;
-        }
-        let prefix = prefix.to_ascii_lowercase();
-        let mut found = None;
-        let mut count = 0;
-        for session in self.sessions.values().filter(|session| !session.tasks.is_empty()) {
-            let digits = session.id.to_string();
-            let (common, rest) = prefix.split_at(prefix.len().min(digits.len()));
-            if !digits.starts_with(common) {
-                continue;
-            }
-            if rest.is_empty() {
-                count += session.tasks.len();
-                found = session.tasks.last().map(|key| self.tasks[*key].task.head.id).or(found);
-            } else {
-                let ids = session.tasks.iter().map(|key| self.tasks[*key].task.head.id);
-                let named = ids.filter(|id| id.to_string().starts_with(&prefix));
-                named.for_each(|id| {
-                    count += 1;
-                    found = Some(id);
-                });
-            }
-        }
-        match (found, count) {
-            (Some(id), 1) => NamedTasks::One(id),
-            (Some(_), several) => NamedTasks::Several(several),
-            (None, _) => NamedTasks::Unknown,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Clients come, take, cancel, collect and go.
 
+use std::sync::Arc;
+
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::holder::OwnerName;
@@ -7,8 +9,9 @@ use argon_proto::{Attempt, Flags, Incarnation, Outcome, Report, Secret, SessionI
 
 use super::chores::{Chore, EachTask};
 use super::effect::Out;
-use super::input::ConnId;
+use super::input::{ClientProgram, ConnId};
 use super::on_submit::close;
+use super::past::KnownClient;
 use super::record::Record;
 use super::task::TaskState;
 use super::timers::Timer;
@@ -27,7 +30,7 @@ pub(super) struct Opening {
     pub(super) secret: Secret,
     /// The manager that the session was connected to before.
     pub(super) previous: Option<Incarnation>,
-    pub(super) client: String,
+    pub(super) client: ClientProgram,
 }
 
 impl Scheduler {
@@ -70,7 +73,12 @@ impl Scheduler {
             replaced = Some(old);
             close(old, RefusalCode::Session, "this session was opened on another connection", out);
         }
-        session.client = client;
+        session.facts = Arc::new(KnownClient {
+            inside: session.parent.map(|parent| parent.task),
+            program: client.clone(),
+            ..KnownClient::clone(&session.facts)
+        });
+        session.client = client.name;
         session.away_until = None;
         let was_ending = std::mem::take(&mut session.is_ending);
         session.stamp = stamp;

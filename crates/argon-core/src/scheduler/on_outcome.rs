@@ -101,11 +101,14 @@ impl Scheduler {
             cold.undelivered = 0;
         }
         if entry.may_retry(outcome.head.status) {
+            let message = Report::from_json(&outcome.report).message;
+            self.note_past(key, outcome.head.status, &message);
+            let entry = &mut self.tasks[key];
             let wait = entry.backoff(self.limits.backoff_max);
             let cold = entry.cold_mut();
             cold.retried += 1;
             cold.retried_attempts.push(attempt.attempt);
-            let cause = Report::from_json(&outcome.report).message;
+            let cause = message;
             cold.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
                 attempt.attempt.0,

@@ -93,6 +93,7 @@ impl Scheduler {
 
     fn worker_of(&mut self, now: Time, profile: WorkerProfile) -> WorkerKey {
         if let Some(key) = self.worker_by_id.get(&profile.id).copied() {
+            self.workers[key].name = profile.name.as_str().into();
             self.workers[key].profile = profile;
             return key;
         }
@@ -313,6 +314,7 @@ impl Scheduler {
             // The worker has never received it.
             return self.requeue_unstarted(now, key, out);
         }
+        self.note_past(key, Status::Lost, "the worker was lost while it held the task");
         self.unassign(key);
         self.totals.lost_attempts += 1;
         let name = self.workers[worker].profile.name.clone();

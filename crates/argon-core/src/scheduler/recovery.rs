@@ -8,7 +8,8 @@
 
 use std::collections::VecDeque;
 
-use argon_proto::{AttemptId, Flags, Incarnation, WorkerId};
+use argon_proto::conversation::Ask;
+use argon_proto::{AttemptId, Flags, Incarnation, Outcome, WorkerId};
 
 use super::effect::Out;
 use super::task::TaskState;
@@ -46,6 +47,19 @@ impl SessionRecovery {
         self.elsewhere = Elsewhere::Perhaps;
         self.until = self.until.max(until);
     }
+}
+
+/// An attempt that a worker holds though no client and no store knows its task (yet).
+#[derive(Clone, Debug)]
+pub(super) struct OrphanAttempt {
+    pub(super) worker: WorkerKey,
+    pub(super) attempt: AttemptId,
+    pub(super) outcome: Option<Outcome>,
+    /// Bytes of output that came over the worker's present connection.
+    pub(super) printed: u64,
+    /// Question to its client.
+    pub(super) question: Option<Ask>,
+    pub(super) until: Time,
 }
 
 impl Scheduler {
@@ -202,7 +216,7 @@ impl Scheduler {
         self.orphans.entry(attempt.task).or_insert_with(|| {
             self.orphan_ends.push_back((until, attempt));
             self.timers.set(until, Timer::OrphansEnd);
-            super::OrphanAttempt { worker, attempt, outcome: None, printed: 0, question: None, until }
+            OrphanAttempt { worker, attempt, outcome: None, printed: 0, question: None, until }
         });
     }
 

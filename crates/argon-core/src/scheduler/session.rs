@@ -2,13 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
+use argon_proto::holder::OwnerName;
 use argon_proto::{AttemptId, Runtime, SessionId, TaskId};
 use rustc_hash::FxHashSet;
 
 use super::aside::Aside;
-use super::input::ConnId;
+use super::input::{ClientProgram, ConnId};
 use super::memory::MemoryUse;
+use super::past::KnownClient;
 use super::recovery::SessionRecovery;
 use super::resting_kinds::Rests;
 use super::task::{TaskEntry, TaskState};
@@ -22,6 +25,10 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) owner: OwnerKey,
     pub(super) client: String,
+    /// Its client, for the facts of its tasks.
+    pub(super) facts: Arc<KnownClient>,
+    /// Meta data of the task that ended last: many tasks have the same.
+    pub(super) last_meta: Option<Arc<[u8]>>,
     /// The session in whose turns its tasks start: itself, unless its client is inside a task.
     pub(super) root: SessionKey,
     /// The attempt whose client this is, if it is inside a task.
@@ -90,11 +97,18 @@ pub(super) struct CreditAccount {
 
 impl Session {
     /// A session that is its own root.
-    pub(super) fn new(id: SessionId, owner: OwnerKey, root: SessionKey) -> Self {
+    pub(super) fn new(id: SessionId, (owner, name): (OwnerKey, &OwnerName), root: SessionKey) -> Self {
         Self {
             id,
             owner,
             client: String::new(),
+            facts: Arc::new(KnownClient {
+                session: id,
+                owner: name.clone(),
+                program: ClientProgram::default(),
+                inside: None,
+            }),
+            last_meta: None,
             root,
             parent: None,
             depth: 0,

@@ -5,6 +5,7 @@ use argon_proto::{Attempt, AttemptId, Flags, Outcome, Payload, Task};
 use bytes::Bytes;
 
 use super::output::OutputAccount;
+use super::past::PastAttempt;
 use super::{SessionKey, TaskKey, WorkerKey};
 use crate::arena::Arena;
 use crate::time::Time;
@@ -33,6 +34,8 @@ pub(super) struct TaskEntry {
     pub(super) is_aside: bool,
     /// True if its attempt waits for tasks of its own.
     pub(super) is_lent: bool,
+    /// When it came to this manager.
+    pub(super) submitted: Time,
     /// Parts that few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
 }
@@ -69,6 +72,8 @@ pub(super) struct ColdState {
     pub(super) lacks_blobs: Option<(Attempt, Time)>,
     /// Events so far, as sentences.
     pub(super) story: Vec<String>,
+    /// Attempts that ended without ending the task.
+    pub(super) past: Vec<PastAttempt>,
 }
 
 /// Stage in the life of a task.
@@ -231,6 +236,6 @@ mod tests {
     /// in [`ColdState`] or [`Ended`].
     #[test]
     fn a_task_stays_small() {
-        assert!(size_of::<Option<TaskEntry>>() <= 168, "{} bytes", size_of::<Option<TaskEntry>>());
+        assert!(size_of::<Option<TaskEntry>>() <= 176, "{} bytes", size_of::<Option<TaskEntry>>());
     }
 }

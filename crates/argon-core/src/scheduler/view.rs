@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::phases::{Distribution, Phases};
 use super::input::ConnId;
+use super::short_ids::ShortIds;
 use super::task::{TaskEntry, TaskState};
 use super::worker::Worker;
 use super::{Scheduler, TaskKey, WorkerKey};
@@ -90,6 +91,7 @@ impl Scheduler {
         let slots_free =
             connected().filter(|worker| !worker.draining).map(|worker| worker.free_slots()).sum();
         let tasks_queued = self.queue.len();
+        let short = self.short_ids();
         SchedulerView {
             workers: connected().count(),
             slots_total,
@@ -109,7 +111,7 @@ impl Scheduler {
             owners: self.owner_views(),
             totals: self.totals,
             worker_list: self.worker_views(now),
-            running: running.into_iter().map(|found| self.running_task(now, found)).collect(),
+            running: running.into_iter().map(|found| self.running_task(now, found, &short)).collect(),
             first_names: FirstNames {
                 total_capacity: slots_total,
                 current_capacity: slots_free,
@@ -123,9 +125,11 @@ impl Scheduler {
         &self,
         now: Time,
         (since, attempt, worker, key): (Time, AttemptId, WorkerKey, TaskKey),
+        short: &ShortIds,
     ) -> RunningTask {
         RunningTask {
             task: attempt.task.to_string(),
+            short: short.task(attempt.task),
             owner: self.owner_of(self.tasks[key].session).name.to_string(),
             attempt: attempt.attempt.0,
             runtime: self.tasks[key].task.head.runtime.name().to_owned(),
@@ -219,19 +223,48 @@ fn worker_view(worker: &Worker, now: Time) -> WorkerView {
 }
 
 /// The words for people in a task's meta data, and those of the runtimes that tell what is called.
-#[derive(Deserialize, Default)]
+#[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
-struct TaskWords {
+pub(super) struct TaskWords {
+    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     argv: Vec<String>,
+}
+
+impl TaskWords {
+    /// Its label, or what it calls or starts; may be empty.
+    pub(super) fn name(&self) -> String {
+        let word = self.label.as_ref().or(self.call.as_ref()).or(self.class.as_ref());
+        let words = word.cloned().unwrap_or_else(|| self.argv.join(" "));
+        line::clean_up_to(&words, WHAT_LETTERS).into_owned()
+    }
+
+    /// Its label; may be empty.
+    pub(super) fn label(&self) -> String {
+        line::clean_up_to(self.label.as_deref().unwrap_or_default(), WHAT_LETTERS).into_owned()
+    }
+}
+
+/// The words of meta data, each of a length that people read.
+pub(super) fn words(meta: &[u8]) -> TaskWords {
+    let mut words: TaskWords = serde_json::from_slice(meta).unwrap_or_default();
+    let cut = |text: String| text.chars().take(WHAT_LETTERS).collect::<String>();
+    words.argv.truncate(WHAT_LETTERS);
+    words.argv = words.argv.into_iter().map(cut).collect();
+    for word in [&mut words.label, &mut words.call, &mut words.class] {
+        *word = word.take().map(cut);
+    }
+    words
 }
 
 fn what(task: &Task) -> String {
     let meta: TaskWords = serde_json::from_slice(task.meta()).unwrap_or_default();
-    let words = meta.label.or(meta.call).or(meta.class).unwrap_or_else(|| meta.argv.join(" "));
-    line::clean_up_to(&words, WHAT_LETTERS).into_owned()
+    meta.name()
 }
 
 /// Number of things that the scheduler keeps, by kind. All must go back to nothing when the work is done.

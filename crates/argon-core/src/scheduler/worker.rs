@@ -1,5 +1,7 @@
 //! A worker as the scheduler sees it: what it holds, how fast it is, whether it may be given more.
 
+use std::sync::Arc;
+
 use argon_proto::conversation::worker::Drain;
 use argon_proto::{AttemptId, AttemptKey};
 use rustc_hash::FxHashSet;
@@ -26,6 +28,8 @@ const PREFETCH_TASK_US: u64 = 200_000;
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
+    /// Its name, for the facts of tasks.
+    pub(super) name: Arc<str>,
     /// Makes the tokens of its attempts.
     pub(super) key: AttemptKey,
     /// True if a warning was given of attempts that it does not hold by right.
@@ -75,6 +79,7 @@ pub(super) enum WorkerRetractState {
 impl Worker {
     pub(super) fn new(profile: WorkerProfile, key: AttemptKey, now: Time) -> Self {
         Self {
+            name: profile.name.as_str().into(),
             profile,
             key,
             was_warned_of: false,

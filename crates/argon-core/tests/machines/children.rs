@@ -30,7 +30,7 @@ fn child_opens(link: u64, parent: AttemptId, worker: u64, number: u64) -> Input 
         session: child_id(parent, number),
         secret: child_secret(number),
         previous: None,
-        client: "inside".to_owned(),
+        client: "inside".into(),
         parent,
         token: token(worker, parent),
         worker: worker_id(worker),
@@ -252,7 +252,7 @@ fn a_foreign_session_gets_neither_the_family_nor_the_task_of_another() {
     let (mut manager, parent) = with_parent();
     let child = manager.open_child(50, parent, 11, 1);
     let open = |link, session, secret| {
-        let (client, owner) = ("x".to_owned(), OwnerName::admin());
+        let (client, owner) = ("x".into(), OwnerName::admin());
         Input::SessionOpened { link: ConnId(link), owner, session, secret, previous: None, client }
     };
     manager.step(open(60, child_id(parent, 9), child_secret(9)));

@@ -53,7 +53,7 @@ fn open_inside(manager: &mut Manager, link: u64, parent: AttemptId) -> SessionId
         session,
         secret,
         previous: None,
-        client: "inside".to_owned(),
+        client: "inside".into(),
         parent,
         token: token(WORKER, parent),
         worker: worker_id(WORKER),

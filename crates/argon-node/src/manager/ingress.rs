@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
-use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
+use argon_core::scheduler::{ClientProgram, ConnId, Effect, Input, WorkerProfile};
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::child::ChildOpen;
@@ -155,8 +155,8 @@ impl ManagerLoop {
     }
 
     fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
-        let Open { session, secret, previous, client, .. } = open;
-        let client = if client.is_empty() { "client".to_owned() } else { client.into() };
+        let Open { session, secret, previous, client, host, pid, .. } = open;
+        let client = program(client, "client", host, pid);
         let owner = self.peers.get(&link).map(|peer| peer.proven.owner()).unwrap_or_default();
         self.step(now, Input::SessionOpened { link, owner, session, secret, previous, client });
     }
@@ -171,8 +171,8 @@ impl ManagerLoop {
             let why = "CHILD_OPEN is the first message of a connection that a worker opens for the client of a task";
             return self.refuse(link, RefusalCode::Role, why);
         }
-        let ChildOpen { worker, task, attempt, token, session, secret, previous, client, .. } = open;
-        let client = if client.is_empty() { "client of a task".to_owned() } else { client.into() };
+        let ChildOpen { worker, task, attempt, token, session, secret, previous, client, host, pid } = open;
+        let client = program(client, "client of a task", host, pid);
         let parent = AttemptId { task, attempt };
         self.step(
             now,
@@ -330,6 +330,12 @@ impl ManagerLoop {
         }
         self.step(now, Input::WorkerJoined { link, profile, secret, previous, held: Vec::new() });
     }
+}
+
+/// Description of a client; `unnamed` is its name if it gives itself none.
+fn program(name: Line, unnamed: &str, host: Line, pid: u32) -> ClientProgram {
+    let name = if name.is_empty() { unnamed.to_owned() } else { name.into() };
+    ClientProgram { name, host: host.into(), pid }
 }
 
 /// The report of a worker, as far as people read it.

@@ -8,15 +8,16 @@ pub(super) mod rates;
 mod rotation;
 pub(super) mod shared;
 mod status;
+mod tasks;
 
 use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::scheduler::{ConnId, Input, with_blobs_missing, with_installing};
+use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{Explanation, Question, Reply, Request, WaitingReport, WorkerDrains};
 use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
-use argon_proto::{TaskId, WorkerId};
 
 use super::event_loop::ManagerLoop;
 use super::peers::{Port, WorkerPort};
@@ -29,13 +30,16 @@ impl ManagerLoop {
 
     fn answer(&mut self, now: Time, link: ConnId, role: Role, request: &Request) -> Result<Reply, String> {
         let number = request.request;
-        let is_a_look = matches!(request.what.as_str(), "status" | "explain");
+        let is_a_look = matches!(request.what.as_str(), "status" | "explain" | "tasks" | "task" | "clients");
         if role == Role::Observer && !is_a_look {
             return Err("an observer may look, not touch; use the cluster key or an admin's".to_owned());
         }
         match Question::of(request)? {
             Question::Status => Ok(self.shared_status(now, link, role, number)),
             Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, link, role, task)?)),
+            Question::Tasks(filter) => self.list_tasks(now, link, role, number, &filter),
+            Question::Task { task } => Ok(Reply::with(number, &self.one_task(now, link, role, &task)?)),
+            Question::Clients => Ok(Reply::with(number, &self.list_clients(now, link, role))),
             Question::Waiting => Ok(Reply::with(number, &self.waiting(now, link, role)?)),
             Question::Cancel(cancel) => self.cancel(now, link, role, number, &cancel),
             Question::Drain { .. } if role == Role::Client && self.person_at(link).is_some() => {
@@ -124,14 +128,8 @@ impl ManagerLoop {
     }
 
     fn explain(&self, now: Time, link: ConnId, role: Role, task: String) -> Result<Explanation, String> {
-        let id: TaskId = task.parse().map_err(|error| format!("{error}"))?;
-        let sees = self.sees(link, role);
-        let is_seen = sees.is_none_or(|owner| self.scheduler.owner_of_task(id) == Some(&owner));
-        let state = self
-            .scheduler
-            .task_state(id)
-            .filter(|_| is_seen)
-            .ok_or("this manager knows no such task: it was never submitted, or its outcome was taken")?;
+        let id = self.named_task(link, role, &task)?;
+        let state = self.scheduler.task_state(id).ok_or(tasks::UNKNOWN_TASK)?;
         let why = self.scheduler.waiting_of_task(now, id).waiting;
         Ok(Explanation { task, state, why })
     }

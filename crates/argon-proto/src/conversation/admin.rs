@@ -4,6 +4,7 @@ mod cancel;
 mod keys;
 mod newcomers;
 mod status;
+mod tasks;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,10 @@ pub use newcomers::{Invite, Invited, Newcomer, NewcomerList};
 pub use status::{
     AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, OwnerView, Rates,
     RunningTask, SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
+};
+
+pub use tasks::{
+    AttemptFacts, ClientFacts, ClientList, ClientView, StoryLine, TaskFacts, TaskFilter, TaskList,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -76,6 +81,16 @@ pub enum Question {
         #[serde(default)]
         task: String,
     },
+    /// Which tasks are there, and which have ended? Answered with a [`TaskList`].
+    Tasks(TaskFilter),
+    /// Asks for all facts of a task. Answered with [`TaskFacts`].
+    Task {
+        /// A name of it: its id, short form or ticket.
+        #[serde(default)]
+        task: String,
+    },
+    /// Which clients are there? Answered with a [`ClientList`].
+    Clients,
     /// Tasks shall end. Answered with [`TasksCancelled`], or [`AllCancelled`].
     Cancel(Cancel),
     /// A worker shall take no more tasks and leave. Answered with a [`WorkerDrains`].
@@ -230,6 +245,9 @@ impl Question {
         "status",
         "waiting",
         "explain",
+        "tasks",
+        "task",
+        "clients",
         "cancel",
         "drain",
         "shutdown",
@@ -344,8 +362,8 @@ mod tests {
         let odd = Request { request: 1, what: "dance".to_owned(), fields: Map::new() };
         assert_eq!(
             Question::of(&odd).expect_err("no such question"),
-            "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain, shutdown, \
-             key_add, key_list, key_revoke, newcomers, approve, deny, invite, key_rotate and key_retire"
+            "this manager does not know the request 'dance'; it knows status, waiting, explain, tasks, task, \
+             clients, cancel, drain, shutdown, key_add, key_list, key_revoke, newcomers, approve, deny, invite, key_rotate and key_retire"
         );
     }
 

@@ -182,7 +182,7 @@ impl World {
                     session: open.session,
                     secret: open.secret,
                     previous: open.previous,
-                    client: "simulated".to_owned(),
+                    client: "simulated".into(),
                 }
             }
             ToManager::ChildOpen(open) => {
@@ -194,7 +194,7 @@ impl World {
                     session: open.session,
                     secret: open.secret,
                     previous: open.previous,
-                    client: "simulated".to_owned(),
+                    client: "simulated".into(),
                     token: open.token,
                     parent: AttemptId { task: open.task, attempt: open.attempt },
                     worker: open.worker,

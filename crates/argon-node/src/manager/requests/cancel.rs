@@ -1,13 +1,14 @@
 //! The request `cancel`: ends tasks, and reports the result for each.
 
 use argon_core::Time;
-use argon_core::scheduler::{Cancelled, ConnId, Input, NamedTasks};
+use argon_core::scheduler::{Cancelled, ConnId, Input};
 use argon_proto::capability::ParseTicketError;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Reply, TasksCancelled};
 use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
 use argon_proto::{Status, TaskId, Ticket};
 
+use super::tasks::UNKNOWN_TASK;
 use crate::manager::event_loop::ManagerLoop;
 
 /// Tasks that one request may name: its answer fits into a frame.
@@ -98,14 +99,16 @@ impl ManagerLoop {
             Ok(ticket) => return answer(&ticket.id.to_string(), "unknown", UNKNOWN.to_owned()),
             Err(ParseTicketError::IdOnly(id)) if role == Role::Admin || self.may_cancel(link, id) => id,
             Err(ParseTicketError::IdOnly(_)) => return answer(name, "refused", NEEDS_TICKET.to_owned()),
-            Err(error) if role != Role::Admin => return answer(name, "refused", error.to_string()),
-            Err(_) => match self.scheduler.tasks_named(name) {
-                NamedTasks::One(id) => id,
-                NamedTasks::Several(count) => {
-                    let message = format!("{count} tasks begin so: give more digits");
-                    return answer(name, "ambiguous", message);
+            Err(error) => match self.named_task(link, role, name) {
+                // A key without a person's name shares the owner of all such keys: whole tickets only.
+                _ if role != Role::Admin && self.person_at(link).is_none() => {
+                    return answer(name, "refused", error.to_string());
                 }
-                NamedTasks::Unknown => return answer(name, "unknown", UNKNOWN.to_owned()),
+                Ok(id) => id,
+                Err(message) if message == UNKNOWN_TASK => {
+                    return answer(name, "unknown", UNKNOWN.to_owned());
+                }
+                Err(message) => return answer(name, "ambiguous", message),
             },
         };
         let before = self.scheduler.if_cancelled(id);

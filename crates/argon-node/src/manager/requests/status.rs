@@ -22,7 +22,7 @@ const SHARED_TIMES: u32 = 20;
 /// Longest time for which it is shared.
 const SHARED_FOR_MAX: Duration = Duration::from_millis(500);
 /// Longest status: the number of the request and the frame's head need a little.
-const STATUS_BYTES: usize = limit::FRAME_BYTES - 1024;
+pub(super) const STATUS_BYTES: usize = limit::FRAME_BYTES - 1024;
 
 impl ManagerLoop {
     /// Answers with the status, as far as the asker may see it.

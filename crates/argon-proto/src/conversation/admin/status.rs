@@ -179,6 +179,8 @@ pub struct WorkerView {
 pub struct RunningTask {
     /// The task.
     pub task: String,
+    /// Its id in short form.
+    pub short: String,
     /// Its owner.
     pub owner: String,
     /// Number of the attempt.
