@@ -1,7 +1,9 @@
 //! The command line: one file per command; this one lists them and maps failures to exit statuses.
 
 mod approve;
+mod asking;
 mod cancel;
+mod clients;
 mod collect;
 mod complete;
 mod completions;
@@ -26,10 +28,14 @@ mod quantity;
 mod run;
 mod status;
 mod submit;
+mod task;
+mod task_filter;
+mod tasks;
 mod tips;
 mod tunnel;
 mod up;
 mod worker;
+mod workers;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,6 +53,7 @@ Examples:
   argon worker --port 8001 --manager mgr:8000     a worker that serves it, with a slot per CPU
   argon worker --port 8000                        a stand-alone worker: clients call it directly
   argon status                                    what the manager on this machine is doing
+  argon tasks --state failed --since 12h          what failed last night
   argon run -- make test                          a command on the pool, as if it ran here
   argon map -- gzip -9 ::: *.log                  a command for each input, on all machines
   id=$(argon submit -- ./report); argon collect $id   now and later
@@ -90,6 +97,10 @@ enum Command {
     Cancel(cancel::CancelArguments),
     /// Show workers, queue and running tasks
     Status(status::StatusArguments),
+    Tasks(tasks::TasksArguments),
+    Task(task::TaskArguments),
+    Workers(workers::WorkersArguments),
+    Clients(clients::ClientsArguments),
     /// Let a worker finish its running tasks and leave
     Drain(drain::DrainArguments),
     /// Show where the cluster key is, create one, or derive the key of a role
@@ -181,6 +192,10 @@ pub fn run() -> ExitCode {
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Task(arguments) => task::run(&arguments),
+        Command::Workers(arguments) => workers::run(&arguments),
+        Command::Clients(arguments) => clients::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
         Command::Join(arguments) => join::run(arguments),

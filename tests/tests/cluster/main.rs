@@ -53,6 +53,7 @@ mod rust_programs;
 mod rust_session;
 mod sandbox;
 mod scaling;
+mod seeing;
 mod slow_peers;
 mod staged;
 mod starting;

@@ -2,13 +2,14 @@
 
 use std::io::BufRead;
 
-use argon_proto::Ticket;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, Question, TasksCancelled};
-use argon_proto::holder::{OwnerName, ParseNameError};
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
+use argon_proto::task_name::ParseTaskNameError;
 use clap::Args;
 
 use super::options::{KeyOption, ManagerOption, TrustOption};
+use super::task_filter::{parse_owner, parse_task};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::requests::cancel::TASKS_PER_REQUEST;
@@ -20,14 +21,14 @@ use crate::output::{complain, counted, print_line, printable};
 #[command(after_help = "\
 Examples:
   argon cancel $ticket                 a ticket that argon submit has printed
-  argon cancel 3f9c2a71                an id from argon status, or at least its first 8 digits
-  argon status --json | jq -r '.running[].task' | argon cancel -
+  argon cancel ee5b8a.12               an id from argon tasks
+  argon tasks --name 'resize*' --state running --json | jq -r .task | argon cancel -
   argon cancel --all                   all tasks that wait or run; with a person's key, those of that person
   argon cancel --all --owner ann       all of Ann's tasks, by an admin
 
 The result is one line for each task. The outcome of a cancelled task names the user who cancelled
-it. A client's key cancels submitted tasks by their tickets. With the key of a person, whole ids and
---all do it, too, for that person's tasks. Else ids and --all need the cluster key or an admin's key.
+it. A client's key cancels submitted tasks by their tickets. With the key of a person, ids and --all
+do it, too, for that person's tasks. Else ids and --all need the cluster key or an admin's key.
 
 Exit status: 0 if all tasks are cancelled, 1 if one is unknown or had ended, 4 without a key that
 allows it, 5 if the manager cannot be reached.")]
@@ -129,20 +130,9 @@ fn all_names(ids: &[String]) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn parse_owner(text: &str) -> Result<OwnerName, ParseNameError> {
-    OwnerName::read(text).ok_or(ParseNameError)
-}
-
 /// A ticket, an id, its beginning, or '-'.
-fn parse_name(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text == "-" || text.parse::<Ticket>().is_ok() || is_digits && (8..=48).contains(&text.len()) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err("it is neither a ticket (48 and 32 hexadecimal digits, with '-' between them) nor the id of a task (48 \
-         hexadecimal digits, of which the first 8 suffice)"
-        .to_owned())
+fn parse_name(text: &str) -> Result<String, ParseTaskNameError> {
+    if text.trim() == "-" { Ok("-".to_owned()) } else { parse_task(text) }
 }
 
 /// Name of the user, for the owners of the cancelled tasks.

@@ -69,7 +69,10 @@ fn names(what: Completed, status: ManagerStatus) -> BTreeSet<String> {
     let view = status.scheduler;
     match what {
         Completed::Workers => view.worker_list.into_iter().map(|worker| worker.name.to_string()).collect(),
-        Completed::Tasks => view.running.into_iter().map(|task| task.task.to_string()).collect(),
+        Completed::Tasks => {
+            let running = view.running.into_iter();
+            running.map(|task| if task.short.is_empty() { task.task } else { task.short }).collect()
+        }
         Completed::Owners => view.owners.into_iter().map(|owner| owner.owner.to_string()).collect(),
         Completed::Managers => BTreeSet::new(),
     }

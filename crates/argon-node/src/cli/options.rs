@@ -92,6 +92,9 @@ pub(super) struct DoorOptions {
     /// Time for which the outcome of a detached task is kept to be collected
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub(super) result_ttl: Duration,
+    /// Ended tasks to remember for 'argon tasks', and as many failed ones; or 'off'
+    #[arg(long, value_name = "TASKS", default_value = "10000", value_parser = history)]
+    pub(super) history: usize,
     /// Let other machines connect without encryption, too
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
@@ -251,6 +254,7 @@ impl DoorOptions {
             max_running: self.max_running.unwrap_or(NO_BOUND),
             session_grace: self.session_grace,
             result_ttl: self.result_ttl,
+            history: self.history,
             ..limits
         }
     }
@@ -273,6 +277,16 @@ const MEMORY_MIN: u64 = 64 << 20;
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 /// Part of the memory that one client may fill with arguments, and with outcomes that it does not take.
 const ONE_CLIENT: u64 = 8;
+
+/// Number of tasks, or `off`.
+fn history(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000;
+    match text.parse() {
+        _ if text == "off" => Ok(0),
+        Ok(tasks) if tasks <= MOST => Ok(tasks),
+        Ok(_) | Err(_) => Err(format!("expected a number of tasks up to {MOST}, or off")),
+    }
+}
 
 fn memory_size(text: &str) -> Result<u64, String> {
     match size(text)? {

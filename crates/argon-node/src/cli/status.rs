@@ -204,7 +204,7 @@ fn why(text: &mut String, address: &str, list: &[WhyWaiting]) {
     }
 }
 
-fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
+pub(super) fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
     if list.is_empty() {
         let _ =
             writeln!(text, "\nno workers: tasks wait until one joins ('argon worker --manager {address}')");
@@ -300,12 +300,13 @@ fn running(text: &mut String, list: &[RunningTask]) {
     if list.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{:<48} {:>7} {:>9}  {:<24}  what", "with workers", "attempt", "age", "worker");
+    let _ = writeln!(text, "\n{:<14} {:>7} {:>9}  {:<24}  what", "with workers", "attempt", "age", "worker");
     for task in list.iter().take(RUNNING_SHOWN) {
         let _ = writeln!(
             text,
-            "{:<48} {:>7} {:>9}  {:<24}  {}",
-            task.task,
+            "{:<14} {:>7} {:>9}  {:<24}  {}",
+            // A manager of an earlier release has whole ids only.
+            if task.short.is_empty() { &task.task } else { &task.short },
             task.attempt,
             duration(task.age_ms),
             on_one_line(&task.worker),
@@ -369,7 +370,7 @@ mod tests {
                                                     "idle_bytes": 41_000_000, "templates": ["perl"]},
                              "connected": true, "draining": false, "runtimes": [["exec", "1"]],
                              "run_as": "ann", "sandbox": {"network": false}}],
-            "running": [{"task": "ab".repeat(24), "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
+            "running": [{"task": "ab".repeat(24), "short": "ababab.12", "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
                          "runtime": "exec", "what": "gzip -9\nbig.log"}],
         });
         let expected = "\
@@ -388,8 +389,8 @@ tasks of box: 8001 run as ann, in a sandbox without network
 runners of box: 8001: perl 1 busy, 2 idle (template); python3.12 0 busy, 1 idle; 40 MiB idle; 1 task waits for its own tasks
 … and 3 more workers, for which an answer has no room ('argon drain NAME' finds them)
 
-with workers                                     attempt       age  worker                    what
-abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log
+with workers   attempt       age  worker                    what
+ababab.12            1      61 s  box:8001                  exec gzip -9 big.log
 ";
         assert_eq!(for_people("mgr:8000", &status(reply)), expected);
     }
