@@ -244,10 +244,7 @@ impl ManagerGate {
 
     /// Refuses the tasks of this client that wait for a blob for which there is no room.
     pub fn on_blob_without_room(&mut self, link: ConnId, hash: BlobHash, out: &mut Vec<GateEffect>) {
-        let waiting = self.blobs.get(&hash).map(|entry| entry.waiting.iter());
-        let is_theirs = |number: &&u64| self.parked.get(*number).is_some_and(|parked| parked.link == link);
-        let refused: Vec<u64> = waiting.into_iter().flatten().filter(is_theirs).copied().collect();
-        for number in refused {
+        for number in self.waiting_of(link, hash) {
             if let Some(ParkedSubmission { link, task, .. }) = self.unpark(number) {
                 out.push(GateEffect::Refuse { link, task });
             }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use argon_proto::BlobHash;
 use rustc_hash::FxHashSet;
 
 use super::{GateEffect, ManagerGate, ParkedSubmission};
+use crate::scheduler::ConnId;
 
 /// Tasks that are looked at in one step.
 const AT_ONCE: usize = 256;
@@ -74,6 +76,22 @@ impl ManagerGate {
             }
         }
         !self.backlog.is_empty()
+    }
+
+    /// Tasks of this client that wait for a blob, in order. A client that has few here does not have the many of others
+    /// walked.
+    pub(super) fn waiting_of(&self, link: ConnId, hash: BlobHash) -> Vec<u64> {
+        let (Some(entry), Some(theirs)) = (self.blobs.get(&hash), self.parked_by_link.get(&link)) else {
+            return Vec::new();
+        };
+        let (waiting, theirs) = (&entry.waiting, &theirs.numbers);
+        let mut numbers: Vec<u64> = if theirs.len() < waiting.len() {
+            theirs.iter().filter(|number| waiting.contains(number)).copied().collect()
+        } else {
+            waiting.iter().filter(|number| theirs.contains(number)).copied().collect()
+        };
+        numbers.sort_unstable();
+        numbers
     }
 
     fn let_go(&mut self, number: u64) {
