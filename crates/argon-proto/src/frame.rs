@@ -10,6 +10,7 @@ mod arrival;
 mod check;
 mod collected;
 mod decoder;
+mod fence;
 mod outbox;
 
 pub use arrival::{Arrival, Room};
@@ -88,6 +89,25 @@ mod tests {
     }
 
     mod bounds;
+
+    #[test]
+    fn offered_comes_after_tasks_whose_payloads_it_overtakes() {
+        let big = || Payload::from(vec![7; 4 * limit::INLINE_BYTES]);
+        let blob = Blob { hash: BlobHash::of(big().parts()), payload: big() };
+        let mut outbox = Outbox::default();
+        outbox.push(&ToManager::Submit(task(big())));
+        outbox.push(&ToManager::Submit(task(big())));
+        outbox.push(&ToManager::Offered);
+        outbox.push(&ToManager::Ack(Vec::new()));
+        let messages = feed(&mut Decoder::default(), &drain(&mut outbox, 10_000), 10_000);
+        use ToManager::{Ack, Offered, Submit};
+        assert!(matches!(messages[..], [Ack(_), Submit(_), Submit(_), Offered]), "{}", messages.len());
+        // A task that waits for a blob was offered before it.
+        outbox.push(&ToManager::Blob(blob));
+        outbox.push(&ToManager::Offered);
+        let messages = feed(&mut Decoder::default(), &drain(&mut outbox, 10_000), 10_000);
+        assert!(matches!(messages[..], [Offered, ToManager::Blob(_)]), "{}", messages.len());
+    }
 
     #[test]
     fn messages_survive_any_cut_of_the_stream() {

@@ -8,6 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::arrival::{Arrival, Room};
 use super::check::{Check, Checked};
 use super::collected::{Arriving, Collected};
+use super::fence::Fence;
 use crate::conversation::{Message, WholePayload};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
@@ -41,6 +42,7 @@ pub struct Decoder<M> {
     waiting: Option<(M, WholePayload)>,
     /// A blob of which a part has been hashed.
     checking: Option<Check<M>>,
+    fence: Option<Box<Fence<M>>>,
 }
 
 impl Frames {
@@ -127,6 +129,7 @@ impl<M> Decoder<M> {
             expected_bytes: 0,
             waiting: None,
             checking: None,
+            fence: None,
         }
     }
 
@@ -248,6 +251,9 @@ impl<M: Message> Decoder<M> {
                 return Ok(arrival.map(of_arrival));
             }
         }
+        if let Some(fence) = self.fence.take_if(|fence| fence.is_open()) {
+            return Ok(Some(of_message(fence.into_message())));
+        }
         while self.checking.is_none()
             && let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)?
         {
@@ -255,6 +261,13 @@ impl<M: Message> Decoder<M> {
                 let mut whole = WholePayload::default();
                 let message = M::decode(kind, body, &mut whole)?;
                 if whole.stream == 0 {
+                    if kind == kind::OFFERED && !self.arriving.is_empty() {
+                        match Fence::new(message, &self.arriving) {
+                            Ok(fence) => self.fence = Some(fence),
+                            Err(message) => return Ok(Some(of_message(message))),
+                        }
+                        continue;
+                    }
                     if message.blob().is_none() {
                         return Ok(Some(of_message(message)));
                     }
@@ -342,6 +355,9 @@ impl<M: Message> Decoder<M> {
         };
         self.unfinished_bytes -= STREAM_BYTES + arrived.kept_bytes();
         self.expected_bytes -= STREAM_BYTES + arrived.expected_bytes();
+        if let Some(fence) = &mut self.fence {
+            fence.pass(stream);
+        }
         self.finish(arrived)
     }
 
