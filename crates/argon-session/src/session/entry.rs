@@ -115,6 +115,26 @@ pub struct Member {
 }
 
 impl Entry {
+    /// An entry that waits to be sent, without blobs and without output.
+    pub(super) fn new(purpose: Purpose, content: Content) -> Self {
+        Self {
+            purpose,
+            state: EntryState::Waiting,
+            content,
+            blobs: Blobs::default(),
+            weight: 0,
+            is_doubtful: false,
+            offers: 0,
+            offers_max: 0,
+            is_cancelled: false,
+            is_abandoned: false,
+            output_mode: OutputMode::Discard,
+            output: None,
+            waker: None,
+            member: None,
+        }
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         self.state == EntryState::Ended
     }

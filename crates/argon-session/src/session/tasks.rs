@@ -24,21 +24,13 @@ impl SessionState {
         let Addition { mut task, blobs, is_detached, output_mode, offers_max } = addition;
         task.head.id = self.task_id(number);
         let weight = task.weight();
+        let purpose = if is_detached { Purpose::Detached } else { Purpose::Attached };
         let entry = Entry {
-            purpose: if is_detached { Purpose::Detached } else { Purpose::Attached },
-            state: EntryState::Waiting,
-            content: Content::Submit(ToManager::Submit(task)),
             blobs,
             weight,
-            is_doubtful: false,
-            offers: 0,
             offers_max,
-            is_cancelled: false,
-            is_abandoned: false,
             output_mode,
-            output: None,
-            waker: None,
-            member: None,
+            ..Entry::new(purpose, Content::Submit(ToManager::Submit(task)))
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
@@ -53,23 +45,7 @@ impl SessionState {
     pub fn collect(&mut self, ticket: Ticket, out: &mut Out) -> u64 {
         self.last += 1;
         let number = self.last;
-        let entry = Entry {
-            purpose: Purpose::Collect,
-            state: EntryState::Waiting,
-            content: Content::Collect(ticket),
-            blobs: Blobs::default(),
-            weight: 0,
-            is_doubtful: false,
-            offers: 0,
-            offers_max: 0,
-            is_cancelled: false,
-            is_abandoned: false,
-            output_mode: OutputMode::Discard,
-            output: None,
-            waker: None,
-            member: None,
-        };
-        self.entries.insert(number, entry);
+        self.entries.insert(number, Entry::new(Purpose::Collect, Content::Collect(ticket)));
         if let Some((kind, message)) = self.ended.clone() {
             self.finish(number, Completion::Failed(kind, message), out);
             return number;
