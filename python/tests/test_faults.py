@@ -240,6 +240,32 @@ def test_an_interrupt_ends_the_calls_of_an_executor(cluster: Cluster, tmp_path: 
     wait_for("the slots to be free", lambda: cluster.status()["slots_free"] == 2)
 
 
+INTERRUPTED_LOOP = """
+import asyncio, time
+import argon.aio
+begun = sys.argv[1]
+def linger(number):
+    open(begun, "w").close()
+    time.sleep(60)
+async def main():
+    async with argon.aio.Client(sys.argv[2], key=sys.argv[3]) as client:
+        await asyncio.gather(*(client.queue(linger, number) for number in range(50)))
+asyncio.run(main())
+"""
+
+
+# kind: leaving a wait | Ctrl-C in a program of asyncio | right | its tasks are cancelled
+def test_an_interrupt_ends_the_calls_of_an_asyncio_program(cluster: Cluster, tmp_path: Any) -> None:
+    begun = tmp_path / "begun"
+    program = cluster.python(INTERRUPTED_LOOP, str(begun), cluster.address, str(cluster.key))
+    wait_for("a call to run", begun.exists)
+    os.kill(program.pid, signal.SIGINT)
+    assert program.finish(60) != 0
+    assert "KeyboardInterrupt" in program.stderr
+    wait_for("the slots to be free", lambda: cluster.status()["slots_free"] == 2)
+    assert cluster.status()["tasks_queued"] == 0
+
+
 # kind: re-entrance | an interrupt at any moment of a call | right | the next call gets its own result
 def test_interrupts_at_any_moment_leave_a_client_that_works(cluster: Cluster) -> None:
     program = cluster.python(
