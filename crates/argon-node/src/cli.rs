@@ -20,6 +20,7 @@ mod man;
 mod manager;
 mod manager_option;
 mod map;
+mod nearest;
 mod new;
 mod options;
 mod pair;
@@ -37,6 +38,7 @@ mod up;
 mod worker;
 mod workers;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -126,18 +128,14 @@ enum Command {
     Guardian,
 }
 
-fn parse() -> Result<ArgonArguments, clap::Error> {
-    let mut command = command();
-    let words = as_known(help::as_option(std::env::args_os()).into_iter().collect(), &command)?;
+fn parse(words: Vec<OsString>, command: &mut clap::Command) -> Result<ArgonArguments, clap::Error> {
+    let words = as_known(words, command)?;
     let matches = command.try_get_matches_from_mut(words)?;
-    ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(command))
 }
 
 /// The command line with the options of GNU parallel translated, where it is one of `argon map`.
-fn as_known(
-    mut words: Vec<std::ffi::OsString>,
-    command: &clap::Command,
-) -> Result<Vec<std::ffi::OsString>, clap::Error> {
+fn as_known(mut words: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsString>, clap::Error> {
     let Some(map) = command.find_subcommand("map").filter(|_| words.get(1).is_some_and(|name| name == "map"))
     else {
         return Ok(words);
@@ -176,7 +174,12 @@ pub fn run() -> ExitCode {
         // Started for each command with files: it has no options, and no time to lose.
         return carry::main(words);
     }
-    let arguments = parse().unwrap_or_else(|error| misused(&error));
+    let words = help::as_option(std::env::args_os());
+    let mut known = command();
+    let arguments = parse(words.clone(), &mut known).unwrap_or_else(|mut error| {
+        nearest::correct(&mut error, &words, &known);
+        misused(&error, tips::of(&error, &words, &known))
+    });
     let ended = match arguments.command {
         Command::Manager(arguments) => manager::run(arguments),
         Command::Worker(arguments) => worker::run(arguments),
@@ -250,8 +253,8 @@ fn passed_on_status(kind: FailureKind) -> u8 {
 }
 
 /// Explains a wrong command line and leaves; help and version come this way too.
-fn misused(error: &clap::Error) -> ! {
-    if let Some(tip) = tips::of(error) {
+fn misused(error: &clap::Error, tip: Option<String>) -> ! {
+    if let Some(tip) = tip {
         complain(tip);
         std::process::exit(i32::from(FailureKind::Usage.status()));
     }

@@ -1,6 +1,11 @@
 //! Words that people type for what another command does here, from habit, and what to type instead.
 
+use std::ffi::OsString;
+
+use clap::Command;
 use clap::error::{ContextKind, ContextValue};
+
+use super::nearest;
 
 /// Words, and the sentence that answers them.
 const HABITS: &[(&[&str], &str)] = &[
@@ -87,18 +92,27 @@ const HABITS: &[(&[&str], &str)] = &[
 ];
 
 /// The sentence for a command that does not exist; `None` if the error is another one.
-pub(super) fn of(error: &clap::Error) -> Option<String> {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
-        _ => None,
+pub(super) fn of(error: &clap::Error, words: &[OsString], command: &Command) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let (name, called) = nearest::called(words, command);
+    let is_top = called.get_name() == command.get_name();
+    if let Some(advice) = of_habit(word).filter(|_| is_top) {
+        return Some(format!("there is no command '{word}' here: {advice}"));
+    }
+    let known = called.get_subcommands().filter(|known| !known.is_hide_set()).map(Command::get_name);
+    let similar: Vec<String> =
+        nearest::nearest(word, known).into_iter().map(|near| format!("'{name} {near}'")).collect();
+    let help = match name.split_once(' ') {
+        None => "'argon help' lists all commands".to_owned(),
+        Some((_, path)) => format!("'argon help {path}' lists its commands"),
     };
-    let word = text(ContextKind::InvalidSubcommand)?;
-    let advice = of_habit(&word).map(str::to_owned).unwrap_or_else(|| match text(ContextKind::SuggestedSubcommand) {
-        Some(similar) => format!("did you mean 'argon {similar}'? 'argon help' lists all commands"),
-        None => format!("'argon help' lists all commands, and 'argon run -- {word}' runs a command of this name on the pool"),
-    });
-    Some(format!("there is no command '{word}' here: {advice}"))
+    let advice = match similar.as_slice() {
+        [] if is_top => format!("{help}, and 'argon run -- {word}' runs a command of this name on the pool"),
+        [] => help,
+        similar => format!("did you mean {}? {help}", similar.join(" or ")),
+    };
+    let place = if is_top { "here".to_owned() } else { format!("of '{name}'") };
+    Some(format!("there is no command '{word}' {place}: {advice}"))
 }
 
 fn of_habit(word: &str) -> Option<&'static str> {
@@ -123,13 +137,23 @@ mod tests {
 
     #[test]
     fn a_command_that_does_not_exist_is_answered_with_what_to_type() {
-        let said = |word: &str| {
+        let said = |line: &str| {
             let mut command = super::super::command();
-            let error = command.try_get_matches_from_mut(["argon", word]).expect_err("no command");
-            of(&error).expect("it is about a command")
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let words = [vec!["argon".into()], words].concat();
+            let error = command.try_get_matches_from_mut(words.clone()).expect_err("no command");
+            of(&error, &words, &command).expect("it is about a command")
         };
         assert!(said("ps").starts_with("there is no command 'ps' here: 'argon status' shows"));
         assert!(said("statsu").contains("did you mean 'argon status'?"), "{}", said("statsu"));
+        assert!(said("mapp").contains("did you mean 'argon map'?"), "{}", said("mapp"));
+        assert!(said("rnu").contains("did you mean 'argon run'?"), "{}", said("rnu"));
+        assert!(said("mat").contains("did you mean 'argon map' or 'argon man'?"), "{}", said("mat"));
         assert!(said("frobnicate").contains("'argon help' lists all commands"));
+        let nested = said("key lsit");
+        assert!(
+            nested.starts_with("there is no command 'lsit' of 'argon key': did you mean 'argon key list'?")
+        );
+        assert!(said("key show").contains("'argon help key' lists its commands"), "{}", said("key show"));
     }
 }
