@@ -6,13 +6,14 @@
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::template_error::TemplateError;
 
-/// Milliseconds that one expression may take for one input.
-const TIME_MAX: u16 = 60_000;
+/// Time that one expression may take for one input. Nothing else happens meanwhile: the whole map waits.
+const TIME_MAX: Duration = Duration::from_secs(10);
 /// Bytes of an answer at most; no word of a command is longer.
 const ANSWER_MAX: usize = 4 << 20;
 /// The program: texts with their lengths come in, and go out.
@@ -24,6 +25,7 @@ pub struct Perl {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    time_max: Duration,
 }
 
 /// What expressions know of the command.
@@ -69,7 +71,7 @@ impl Perl {
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             return Err("perl was started without its pipes".to_owned());
         };
-        let mut perl = Self { process, input, output: BufReader::new(output) };
+        let mut perl = Self { process, input, output: BufReader::new(output), time_max: TIME_MAX };
         match perl.answer() {
             Ok((b'=', _)) => Ok(perl),
             Ok((_, error)) => Err(format!("an expression in the command is not Perl: {}", error.trim())),
@@ -111,8 +113,13 @@ impl Perl {
     fn answer(&mut self) -> io::Result<(u8, String)> {
         if self.output.buffer().is_empty() {
             let mut waited = [PollFd::new(self.output.get_ref().as_fd(), PollFlags::POLLIN)];
-            if nix::poll::poll(&mut waited, PollTimeout::from(TIME_MAX)).map_err(io::Error::from)? == 0 {
-                return Err(io::Error::other("perl has not answered for a minute"));
+            let limit = PollTimeout::try_from(self.time_max).unwrap_or(PollTimeout::MAX);
+            if nix::poll::poll(&mut waited, limit).map_err(io::Error::from)? == 0 {
+                let seconds = self.time_max.as_secs_f64();
+                return Err(io::Error::other(format!(
+                    "it has not ended after {seconds} s, and all inputs behind it wait; what takes long belongs into the \
+                     command"
+                )));
             }
         }
         let mut head = [0; 5];
@@ -170,6 +177,11 @@ mod tests {
         assert!(error.starts_with("an expression in the command is not Perl: "), "{error}");
         let error = evaluated("die 'no such thing'", "a").expect_err("it dies").to_string();
         assert!(error.contains("input 7") && error.contains("no such thing"), "{error}");
+        let mut perl = Perl::start(&["1 while 1".to_owned()]).expect("perl runs");
+        perl.time_max = Duration::from_millis(50);
+        let known = Knowledge { row: &[], sequence: 3, slot: 1, total: 0 };
+        let error = perl.evaluate(0, "a", known).expect_err("it never ends").to_string();
+        assert!(error.contains("input 3") && error.contains("it has not ended after 0.05 s"), "{error}");
         let error = evaluated("exit", "a").expect_err("it ends").to_string();
         assert!(error.contains("perl has ended"), "{error}");
     }
