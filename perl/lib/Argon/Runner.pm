@@ -207,7 +207,21 @@ sub thrown {
     my ($ended, $thrown) = @_;
     return "Can't leave the sub of a task with last, next or redo\n" if !$ended;
     return "Died\n" if !defined $thrown || !ref $thrown && !length $thrown;
-    return ref $thrown ? $thrown : Argon::Runner::Modules::without_line_of_hook($thrown);
+    return $thrown if ref $thrown;
+    return _with_folder(Argon::Runner::Modules::without_line_of_hook($thrown));
+}
+
+# Adds to a sentence about a missing file where it was looked for, unless it names an absolute path besides its own place.
+sub _with_folder {
+    my ($sentence) = @_;
+    my $missing = do { local $! = 2; "$!" };
+    my $at = index $sentence, $missing;
+    return $sentence if $at < 0 || !defined $ENV{ARGON_WORKER};
+    my $about = $sentence =~ s/ at \S+ line \d+(?:, <.*)?\.?\s*\z//r;
+    my $folder = readlink '/proc/self/cwd';
+    return $sentence if !defined $folder || $about =~ m{(?:\A|[\s'"`(=:<])/\w};
+    substr $sentence, $at + length $missing, 0, " in the folder $folder of worker $ENV{ARGON_WORKER}";
+    return $sentence;
 }
 
 sub _prepare {

@@ -44,6 +44,29 @@ fn functions_and_commands_start_in_the_folder_of_the_caller() {
     assert!(run.stderr.contains(&missing), "{}", run.stderr);
 }
 
+// kind: an error about a relative path | a Perl sub that opens a missing file | right | it names folder and worker, unless
+//    the path is absolute or the sub says nothing of it
+#[test]
+fn an_error_of_perl_about_a_relative_path_names_worker_and_folder() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let here = cluster.folder().display().to_string();
+    let program = "my $open = sub { open my $in, '<', $_[0] or die qq(cannot read $_[0]: $!); 1 };
+        for my $path ('data.csv', '/nowhere/data.csv') {
+            eval { $client->queue($open, [$path]); 1 } or print $@;
+        }
+        eval { $client->queue(sub { die qq(no data\\n) }); 1 } or print $@;";
+    let printed = cluster.perl(program);
+    let lines: Vec<&str> = printed.lines().collect();
+    let [relative, absolute, other] = lines[..] else { panic!("{printed}") };
+    let begin = format!("cannot read data.csv: No such file or directory in the folder {here} of worker ");
+    assert!(relative.starts_with(&begin) && relative.contains(" at "), "{relative}");
+    assert!(
+        absolute.starts_with("cannot read /nowhere/data.csv: No such file or directory at "),
+        "{absolute}"
+    );
+    assert_eq!(other, "no data");
+}
+
 #[test]
 fn where_the_folder_of_the_caller_is_not_tasks_start_in_the_workers_own() {
     let mut cluster = Cluster::start();

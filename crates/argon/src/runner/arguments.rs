@@ -85,6 +85,11 @@ impl Failure {
         Self { kind: OWN, text: error.to_string(), value: value.unwrap_or_default() }
     }
 
+    /// The same with a sentence that was made of that of the task's own error; nothing else changes.
+    pub(super) fn with_text(self, change: impl FnOnce(String) -> String) -> Self {
+        if self.kind == OWN { Self { text: change(self.text), ..self } } else { self }
+    }
+
     /// The sentence alone.
     pub(crate) fn into_text(self) -> String {
         self.text

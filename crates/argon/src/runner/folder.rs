@@ -45,3 +45,55 @@ fn enter(folder: &File) -> bool {
     // SAFETY: the descriptor is open.
     unsafe { libc::fchdir(folder.as_raw_fd()) == 0 }
 }
+
+/// A sentence about a missing file, with the folder in which it was looked for. One with an absolute path says that itself.
+pub(super) fn with_folder(sentence: String) -> String {
+    let worker = std::env::var("ARGON_WORKER").ok();
+    let folder = std::env::current_dir().ok();
+    match (worker, folder) {
+        (Some(worker), Some(folder)) => placed(sentence, &folder.display().to_string(), &worker),
+        _ => sentence,
+    }
+}
+
+fn placed(sentence: String, folder: &str, worker: &str) -> String {
+    // As an io::Error is displayed, and as it is debugged, which is what `unwrap` prints.
+    let is_missing =
+        ["(os error 2)", "Os { code: 2, kind: NotFound"].iter().any(|mark| sentence.contains(mark));
+    let begins = |(at, letter): (usize, char)| {
+        letter == '/'
+            && (at == 0 || sentence[..at].ends_with([' ', '\'', '"', '`', '(', '=', ':', '<', '\n', '\t']))
+    };
+    if !is_missing || sentence.char_indices().any(begins) {
+        return sentence;
+    }
+    format!("{sentence}, in the folder {folder} of worker {worker}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::placed;
+
+    #[test]
+    fn a_missing_file_is_placed_unless_its_path_is_absolute() {
+        let place = |text: &str| placed(text.to_owned(), "/home/ann", "box:8001");
+        let missing = std::fs::read("no/such/file").expect_err("no file");
+        assert_eq!(
+            place(&missing.to_string()),
+            "No such file or directory (os error 2), in the folder /home/ann of worker box:8001"
+        );
+        assert!(
+            place(&format!("called `Result::unwrap()` on an `Err` value: {missing:?}"))
+                .ends_with("worker box:8001")
+        );
+        for text in [
+            "/etc/none: No such file or directory (os error 2)",
+            "cannot read '/x' (os error 2)",
+            "too big",
+            "",
+        ] {
+            assert_eq!(place(text), text);
+        }
+        assert!(place("data/x.csv: not there (os error 2)").ends_with("worker box:8001"), "a relative path");
+    }
+}

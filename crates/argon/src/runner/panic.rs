@@ -80,6 +80,17 @@ pub(super) fn catching<R>(run: impl FnOnce() -> R) -> Result<R, serde_json::Valu
     ended
 }
 
+/// The facts of a panic with a message that was made of theirs.
+pub(super) fn with_message(
+    mut facts: serde_json::Value,
+    change: impl FnOnce(String) -> String,
+) -> serde_json::Value {
+    if let Some(serde_json::Value::String(message)) = facts.get_mut("message") {
+        *message = change(std::mem::take(message));
+    }
+    facts
+}
+
 /// The payload of a panic in the runtime's own codec.
 pub(super) fn payload(facts: &serde_json::Value) -> Vec<u8> {
     let mut bytes = vec![PANIC];

@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 
 use super::arguments::{Arguments, Failure};
-use super::folder::Folder;
+use super::folder::{Folder, with_folder};
 use super::leases::LeasePipe;
 use super::panic;
 use super::registry::{Registered, Registry};
@@ -195,6 +195,9 @@ impl Runner {
         let registered = self.registered(task.meta());
         let arguments = Arguments { codec, bytes: &bytes };
         let ended = panic::catching(|| registered.and_then(|registered| (registered.run)(&arguments)));
+        // Where the task is now is where its relative paths begin.
+        let ended = ended.map(|ended| ended.map_err(|failure| failure.with_text(with_folder)));
+        let ended = ended.map_err(|facts| panic::with_message(facts, with_folder));
         let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         task_identity::set(None);
         task_client::close();
