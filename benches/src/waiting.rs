@@ -71,6 +71,7 @@ pub(crate) fn registration(name: &str, slots: u32) -> FromWorker {
         previous: None,
         release: Line::default(),
         run_as: None,
+        paused: None,
         sandbox: None,
         runtimes: [("perl".into(), "v5.36.0".into())].into(),
         slots,

@@ -45,6 +45,7 @@ async fn serve(
         previous: None,
         release: "".into(),
         run_as: None,
+        paused: None,
         sandbox: None,
         runtimes: [("perl".into(), "v5.36.0".into())].into(),
         slots: u32::try_from(world.plan.slots).unwrap_or(u32::MAX),

@@ -83,6 +83,7 @@ impl Bench {
                 pid: 1,
                 slots: u32::try_from(slots).unwrap_or(1),
                 run_as: None,
+                paused: None,
                 sandbox: None,
                 runtimes: Vec::new(),
                 release: String::new(),

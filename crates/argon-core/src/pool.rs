@@ -164,6 +164,8 @@ pub struct Pool {
     last_heard: Time,
     last_step: Time,
     is_draining: bool,
+    /// True while the machine has less left than the worker's limits ask for.
+    is_machine_busy: bool,
     has_left: bool,
 }
 
@@ -190,6 +192,7 @@ impl Pool {
             last_heard: now,
             last_step: now,
             is_draining: false,
+            is_machine_busy: false,
             has_left: false,
         }
     }
@@ -293,6 +296,7 @@ impl Machine for Pool {
             Input::RetractRequested(count) => self.on_retract_requested(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
             Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
+            Input::MachineBusy(is_busy) => self.on_machine_busy(is_busy, out),
             Input::RunnerReady { runner, takes_prefetch } => {
                 self.on_runner_ready(runner, takes_prefetch, out)
             }
@@ -312,6 +316,7 @@ impl Machine for Pool {
             Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
+        self.give_back_while_busy(out);
         self.start_waiting(now, out);
         self.prefetch(now, out);
         self.retire_surplus(out);

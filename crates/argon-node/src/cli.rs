@@ -16,6 +16,7 @@ mod join;
 mod key;
 mod library;
 mod log;
+mod machine_limits;
 mod man;
 mod manager;
 mod manager_option;

@@ -14,6 +14,7 @@ mod command;
 mod config;
 mod event_loop;
 pub(crate) mod machine;
+mod machine_limits;
 mod pool_queue;
 mod private_folder;
 mod process;
@@ -33,6 +34,7 @@ use crate::signals::StopSignal;
 use event_loop::WorkerLoop;
 
 pub use config::{ManagerAccess, PackagesConfig, WorkerConfig, WorkerError};
+pub use machine_limits::MachineLimits;
 pub use process::guardian;
 pub use process::sandbox::{SandboxConfig, SandboxError};
 pub use process::user::{RunAs, RunAsError};

@@ -30,6 +30,7 @@ mod isolation;
 mod keys;
 mod loss;
 mod lying_manager;
+mod machine_limits;
 mod machines;
 mod manager_kills;
 mod many_workers;

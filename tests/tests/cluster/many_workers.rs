@@ -22,6 +22,7 @@ fn worker(cluster: &Cluster, number: u32, text: &str) -> WireWorker {
         previous: None,
         release: text.into(),
         run_as: None,
+        paused: None,
         sandbox: None,
         runtimes: (0..10).map(|place| (format!("{text}{place}").into(), text.into())).collect(),
         slots: 1,

@@ -68,6 +68,7 @@ fn register(number: u64) -> Register {
         previous: None,
         release: "".into(),
         run_as: None,
+        paused: None,
         sandbox: None,
         runtimes: [].into(),
         slots: 1,

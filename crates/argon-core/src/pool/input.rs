@@ -61,6 +61,9 @@ pub enum Input {
     OutcomesSettled(Vec<AttemptId>),
     /// Finish what runs, give the rest back, leave; for this reason.
     DrainRequested(String),
+    /// The machine has less left than the limits of the worker ask for (`true`), or enough again: while it is busy, nothing
+    /// starts, and what has not started goes back to the manager.
+    MachineBusy(bool),
     /// A runner process can take tasks.
     RunnerReady {
         /// The runner.

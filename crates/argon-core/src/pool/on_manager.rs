@@ -34,7 +34,7 @@ impl Pool {
         let key = self.key_of(now, &task, out);
         // A command needs no runner, so it does not matter that none comes up.
         let is_helpless = |key: RunnerKey| key.kind.has_runner() && self.is_helpless(key.kind);
-        if self.is_draining || key.as_ref().is_ok_and(|key| is_helpless(*key)) {
+        if self.is_draining || self.is_machine_busy || key.as_ref().is_ok_and(|key| is_helpless(*key)) {
             return out.push(Effect::Tell(FromWorker::Returned(vec![attempt])));
         }
         self.known.insert(attempt, token);
@@ -120,6 +120,21 @@ impl Pool {
             if self.unsettled.remove(*attempt) {
                 self.known.remove(attempt);
             }
+        }
+    }
+
+    pub(super) fn on_machine_busy(&mut self, is_busy: bool, out: &mut Vec<Effect>) {
+        self.is_machine_busy = is_busy;
+        if is_busy {
+            self.retract_all(out);
+        }
+    }
+
+    /// While the machine is busy, attempts that have not started are worth more elsewhere: those that were here, that
+    /// runners give back, and that dead runners left.
+    pub(super) fn give_back_while_busy(&mut self, out: &mut Vec<Effect>) {
+        if self.is_machine_busy && self.is_linked && self.waiting_len() > 0 {
+            self.return_waiting(u32::MAX, out);
         }
     }
 

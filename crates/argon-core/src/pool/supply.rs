@@ -62,9 +62,10 @@ impl Pool {
         }
     }
 
-    /// A worker that its manager has given up, or that cannot report outcomes, starts nothing.
+    /// A worker that its manager has given up, that cannot report outcomes, or whose machine is busy, starts nothing.
     pub(super) fn may_start(&self, now: Time) -> bool {
         self.is_linked
+            && !self.is_machine_busy
             && now.since(self.last_heard) < self.settings.lease
             && self.unsettled.bytes() < self.settings.unsettled_bytes
     }

@@ -35,6 +35,8 @@ pub struct WorkerProfile {
     pub run_as: Option<String>,
     /// Sandbox of its tasks, if they are in one.
     pub sandbox: Option<SandboxView>,
+    /// Why it starts no tasks at present, if it does not.
+    pub paused: Option<String>,
 }
 
 /// The program of a client, as it describes itself.
@@ -59,7 +61,8 @@ const RUNTIMES_MAX: usize = 64;
 
 impl From<Register> for WorkerProfile {
     fn from(register: Register) -> Self {
-        let Register { worker, name, host, pid, slots, release, runtimes, run_as, sandbox, .. } = register;
+        let Register { worker, name, host, pid, slots, release, runtimes, run_as, sandbox, paused, .. } =
+            register;
         let runtimes = runtimes.into_iter().take(RUNTIMES_MAX);
         Self {
             id: worker,
@@ -71,6 +74,7 @@ impl From<Register> for WorkerProfile {
             release: release.into(),
             run_as: run_as.map(Into::into),
             sandbox,
+            paused: paused.map(Into::into),
         }
     }
 }

@@ -39,8 +39,11 @@ impl Scheduler {
         if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
             && self.workers[*key].profile.id == profile.id
         {
-            // It has found out more about itself.
-            self.workers[*key].profile.runtimes = profile.runtimes;
+            // It has found out more about itself, or its machine has become busy, or free again.
+            let worker = &mut self.workers[*key];
+            worker.profile.runtimes = profile.runtimes;
+            worker.profile.paused = profile.paused;
+            self.placement.update(*key, worker);
             return self.drop_listing(&listing);
         }
         if self.peers.contains_key(&link) {

@@ -88,8 +88,8 @@ impl Scheduler {
         running.sort_unstable();
         running.truncate(RUNNING_AT_MOST);
         let slots_total = connected().map(|worker| worker.slots()).sum();
-        let slots_free =
-            connected().filter(|worker| !worker.draining).map(|worker| worker.free_slots()).sum();
+        let slots_free = connected().filter(|worker| !worker.draining && worker.profile.paused.is_none());
+        let slots_free = slots_free.map(|worker| worker.free_slots()).sum();
         let tasks_queued = self.queue.len();
         let short = self.short_ids();
         SchedulerView {
@@ -218,6 +218,7 @@ fn worker_view(worker: &Worker, now: Time) -> WorkerView {
         lent: worker.lent.len() as u64,
         run_as: worker.profile.run_as.clone(),
         sandbox: worker.profile.sandbox,
+        paused: worker.profile.paused.clone(),
         ..WorkerView::default()
     }
 }

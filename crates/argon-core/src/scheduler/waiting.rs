@@ -3,10 +3,12 @@
 //! Answers cost the same with ten tasks or a million: sessions count their tasks by state, and only a few tasks are looked
 //! at for what the counts cannot tell. `tasks` of a reason is exact but for that: then it is a lower bound.
 
-use std::time::Duration;
+mod fleet;
 
 use argon_proto::conversation::admin::{WaitingReport, WhyWaiting};
 use argon_proto::{Runtime, TaskId};
+
+use fleet::{FleetSummary, place};
 
 use super::input::ConnId;
 use super::session::{Session, TaskCounts};
@@ -23,9 +25,6 @@ const META_READ: usize = 256 << 10;
 const PLACES_READ: usize = 1024;
 /// Tasks of other sessions that are looked at because the client collects them.
 const COLLECTED_READ: usize = 1024;
-/// Time after joining for which a worker may still be looking for its Python interpreters.
-const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
-
 /// Reasons for which tasks wait at a manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitReason {
@@ -35,6 +34,8 @@ pub enum WaitReason {
     NoRuntime,
     /// All workers drain.
     Draining,
+    /// All workers that do not drain pause, because of their own limits on the machine.
+    Paused,
     /// All workers gave their tasks back: they cannot start processes.
     Exhausted,
     /// The client does not take its outcomes.
@@ -59,10 +60,11 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoWorker,
         Self::NoRuntime,
         Self::Draining,
+        Self::Paused,
         Self::Exhausted,
         Self::Outcomes,
         Self::Memory,
@@ -82,6 +84,7 @@ impl WaitReason {
             Self::NoWorker => "no_worker",
             Self::NoRuntime => "no_runtime",
             Self::Draining => "draining",
+            Self::Paused => "paused",
             Self::Exhausted => "exhausted",
             Self::Outcomes => "outcomes",
             Self::Memory => "memory",
@@ -110,25 +113,6 @@ struct Tally {
     pythons: Vec<(Option<Version>, u64)>,
     read: u64,
     meta_read: usize,
-}
-
-/// Abilities of the connected workers.
-#[derive(Default)]
-struct FleetSummary {
-    connected: usize,
-    draining: usize,
-    /// Of those that do not drain, by runtime: they could not start a runner of it.
-    resting: [usize; Runtime::ALL.len()],
-    slots: u64,
-    /// Attempts that wait for tasks of their own.
-    lent: usize,
-    /// Runtimes that some worker has.
-    has: [bool; Runtime::ALL.len()],
-    pythons: Vec<Version>,
-    /// A worker has not named its runtimes: it may have any.
-    is_vague: bool,
-    /// A worker may be looking for Pythons.
-    looks_for_python: bool,
 }
 
 impl Scheduler {
@@ -240,6 +224,9 @@ impl Scheduler {
             let why = format!("{} draining; start another one", all_workers(workers.connected));
             push(&mut waiting, WaitReason::Draining, std::mem::take(&mut queued), &why);
         }
+        if workers.paused > 0 && workers.draining + workers.paused == workers.connected {
+            push(&mut waiting, WaitReason::Paused, std::mem::take(&mut queued), &workers.why_paused());
+        }
         let exhausted: u64 = tally.exhausted(&workers).min(queued);
         queued -= exhausted;
         let why = "no worker can start a process for them now; the logs of the workers say why";
@@ -271,30 +258,6 @@ impl Scheduler {
         push(&mut waiting, WaitReason::Busy, queued, &why);
         WaitingReport { running: counts.assigned.into(), waiting }
     }
-
-    fn workers_at(&self, now: Time) -> FleetSummary {
-        let mut all = FleetSummary::default();
-        for (_, worker) in self.workers.iter().filter(|(_, worker)| worker.link.is_some()) {
-            all.connected += 1;
-            all.draining += usize::from(worker.draining);
-            for (runtime, _) in Runtime::ALL.into_iter().filter(|_| !worker.draining) {
-                all.resting[place(runtime)] += usize::from(worker.rests.has_runtime(runtime));
-            }
-            all.slots += worker.slots();
-            all.lent += worker.lent.len();
-            all.is_vague |= worker.profile.runtimes.is_empty();
-            all.looks_for_python |= now.since(worker.joined) < LOOKS_FOR_PYTHON;
-            for (name, version) in &worker.profile.runtimes {
-                if let Some((runtime, _)) = Runtime::ALL.iter().find(|(_, known)| known == name) {
-                    all.has[place(*runtime)] = true;
-                }
-                if name == Runtime::Python.name() {
-                    all.pythons.extend(version.split(',').filter_map(Version::parse));
-                }
-            }
-        }
-        all
-    }
 }
 
 impl Tally {
@@ -317,7 +280,9 @@ impl Tally {
 
     /// Queued tasks of the runtimes that no worker which might take them can start now.
     fn exhausted(&self, workers: &FleetSummary) -> u64 {
-        let is_out = |runtime| workers.draining + workers.resting[place(runtime)] == workers.connected;
+        let is_out = |runtime| {
+            workers.draining + workers.paused + workers.resting[place(runtime)] == workers.connected
+        };
         let runtimes = Runtime::ALL.into_iter().map(|(runtime, _)| runtime);
         runtimes
             .filter(|runtime| is_out(*runtime))
@@ -374,8 +339,4 @@ pub(super) fn push(waiting: &mut Vec<WhyWaiting>, code: WaitReason, tasks: u64, 
 
 fn all_workers(count: usize) -> String {
     if count == 1 { "the only worker is".to_owned() } else { format!("all {count} workers are") }
-}
-
-fn place(runtime: Runtime) -> usize {
-    usize::from(runtime.to_byte()) - 1
 }

@@ -150,7 +150,11 @@ impl Worker {
     }
 
     pub(super) fn may_take(&self) -> bool {
-        self.link.is_some() && !self.draining && !self.rests.is_whole() && self.occupying() < self.capacity()
+        self.link.is_some()
+            && !self.draining
+            && self.profile.paused.is_none()
+            && !self.rests.is_whole()
+            && self.occupying() < self.capacity()
     }
 
     /// Expected time until a task that is given to it now would start, microseconds.

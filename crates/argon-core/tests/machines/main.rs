@@ -17,6 +17,7 @@ mod nested_memory;
 mod order;
 mod outcomes;
 mod owners;
+mod pausing;
 mod pool;
 mod prefetch;
 mod questions;

@@ -138,6 +138,7 @@ impl Manager {
             slots,
             run_as: None,
             sandbox: None,
+            paused: None,
             runtimes: runtimes.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect(),
             release: String::new(),
         }

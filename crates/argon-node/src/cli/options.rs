@@ -14,7 +14,9 @@ use clap::Args;
 use super::interpreters::InterpreterOptions;
 use super::isolation::IsolationOptions;
 pub(super) use super::log::{LogOption, start_log};
+use super::machine_limits::MachineOptions;
 pub(super) use super::manager_option::{ManagerOption, parse_address};
+pub(super) use super::quantity::whole;
 use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
@@ -148,6 +150,8 @@ pub(super) struct PoolOptions {
     /// Time for running tasks to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) drain_limit: Duration,
+    #[command(flatten)]
+    pub(super) machine: MachineOptions,
     #[command(flatten)]
     pub(super) isolation: IsolationOptions,
 }
@@ -309,22 +313,6 @@ impl PoolOptions {
 
     pub(super) fn waiting_max(&self) -> usize {
         self.waiting_max.map_or_else(|| Settings::default_waiting_max(self.slots()), |most| most as usize)
-    }
-}
-
-/// Parses a whole number between two bounds; the error names both.
-pub(super) fn whole<T>(
-    least: T,
-    most: T,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
-where
-    T: TryFrom<i128> + Into<i128> + Copy + std::fmt::Display + Send + Sync + 'static,
-{
-    move |text| {
-        let number = text.parse::<i128>().ok().filter(|number| (least.into()..=most.into()).contains(number));
-        number
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
     }
 }
 

@@ -140,6 +140,22 @@ fn size_unit(unit: &str) -> Option<f64> {
     }
 }
 
+/// Parses a whole number between two bounds; the error names both.
+pub(super) fn whole<T>(
+    least: T,
+    most: T,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: TryFrom<i128> + Into<i128> + Copy + std::fmt::Display + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse::<i128>().ok().filter(|number| (least.into()..=most.into()).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+    }
+}
+
 /// A span of milliseconds, for people.
 pub(super) fn duration(ms: u64) -> String {
     match ms / 1000 {

@@ -41,6 +41,7 @@ Examples:
   argon worker --manager first:8000,second:8000    the second is tried when the first is away
   argon worker --manager somehost:8000 --run-as tasks    as root: tasks get the user 'tasks'
   argon worker --manager somehost:8000 --sandbox --sandbox-read /srv/data    tasks read /srv/data, and no home
+  argon worker --manager somehost:8000 --memfree 2G --load 80% --nice 10    leaves room for other work
   argon worker --port 8000                         stand-alone: clients call it directly
 
 With --manager nothing is listened on: host and port are the worker's name. It stays with its
@@ -255,6 +256,8 @@ fn pool_config(
         drain_limit: pool.drain_limit,
         run_as: isolation.user,
         sandbox: isolation.sandbox,
+        limits: pool.machine.limits(),
+        nice: pool.machine.nice,
     })
 }
 

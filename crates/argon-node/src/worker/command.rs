@@ -52,6 +52,8 @@ pub(crate) struct Commands {
     /// Standard input of a command that has none.
     nothing: File,
     user: Option<Arc<RunAs>>,
+    /// Number that is added to the nice value of all commands.
+    nice: u8,
 }
 
 /// Why a command was not started.
@@ -149,8 +151,8 @@ impl Commands {
     pub(crate) fn new(config: &WorkerConfig, environment: &[(OsString, OsString)]) -> io::Result<Self> {
         let variables = c_variables(environment.iter())?;
         let path = path_of(environment).to_owned();
-        let (worker, user) = (config.name.clone(), config.run_as.clone());
-        Ok(Self { worker, path, variables, nothing: File::open("/dev/null")?, user })
+        let (worker, user, nice) = (config.name.clone(), config.run_as.clone(), config.nice);
+        Ok(Self { worker, path, variables, nothing: File::open("/dev/null")?, user, nice })
     }
 
     /// The process to start for a task, and what is needed once it is there.
@@ -187,7 +189,7 @@ impl Commands {
             folder,
             other_folder,
             umask: line.umask,
-            nice: line.nice,
+            nice: line.nice + self.nice,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: carried.kept,
             mark: identity.mark,

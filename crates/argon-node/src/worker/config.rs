@@ -11,6 +11,7 @@ use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
 
 use super::machine;
+use super::machine_limits::MachineLimits;
 use super::process::sandbox::{SandboxConfig, SandboxError};
 use super::process::user::RunAs;
 pub use super::runtime::environments::PackagesConfig;
@@ -58,6 +59,10 @@ pub struct WorkerConfig {
     pub run_as: Option<Arc<RunAs>>,
     /// Sandbox of its runners and commands.
     pub sandbox: Option<SandboxConfig>,
+    /// What must be left of the machine for further tasks to start.
+    pub limits: MachineLimits,
+    /// Nice value that its runners and commands have more than it.
+    pub nice: u8,
 }
 
 impl WorkerConfig {

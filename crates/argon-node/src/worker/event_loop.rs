@@ -6,6 +6,7 @@ mod from_manager;
 mod from_runner;
 mod from_task_client;
 mod from_template;
+mod pausing;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -50,6 +51,8 @@ pub(crate) struct WorkerLoop {
     uplink: Uplink,
     task_clients: TaskClients,
     status: StatusReport,
+    /// Why nothing further starts, if the machine has too little left.
+    paused: Option<String>,
     timers: Timers,
     stop: Stop,
 }
@@ -82,6 +85,7 @@ impl WorkerLoop {
             uplink: Uplink::new(link),
             task_clients,
             status: StatusReport::default(),
+            paused: None,
             timers: Timers::new(),
             stop: Stop::new(stop, config.drain_limit),
             config,
@@ -93,6 +97,7 @@ impl WorkerLoop {
         let mut events = Vec::new();
         self.pool.push(Input::Started);
         self.carry_out_all();
+        self.look_at_machine();
         while !self.stop.is_over(self.timers.now(), self.runners.is_empty() && self.processes.is_idle()) {
             self.write_all();
             self.set_timers();
@@ -179,6 +184,7 @@ impl WorkerLoop {
                     self.send(FromWorker::Runners(report));
                 }
             }
+            Timer::Machine => self.look_at_machine(),
             Timer::BusyFiles => {
                 self.processes.busy().into_iter().for_each(|(id, kind)| self.spawn(id, kind));
             }

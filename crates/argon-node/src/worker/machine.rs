@@ -14,11 +14,38 @@ pub(crate) fn host_name() -> String {
 
 /// Memory that this process may use, bytes: that of the machine, or of its control group if that has less.
 pub(crate) fn memory_bytes() -> Option<u64> {
-    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text));
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib_of(&text, "MemTotal:"));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = limit_files(Path::new("/sys/fs/cgroup"), &groups).into_iter();
     let limits = limits.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
     machine.into_iter().chain(limits).min()
+}
+
+/// Memory that this process can still get, bytes: that of the machine, or of its control group if that has less left. Files
+/// in memory count as free.
+pub(crate) fn free_bytes() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| kib_of(&text, "MemAvailable:"));
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = limit_files(Path::new("/sys/fs/cgroup"), &groups);
+    machine.into_iter().chain(limits.iter().filter_map(|file| free_in_group(file))).min()
+}
+
+/// Load average of the last minute.
+pub(crate) fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// Memory that is left in the control group of a limit, bytes.
+fn free_in_group(limit_file: &Path) -> Option<u64> {
+    let number =
+        |file: &str| fs::read_to_string(limit_file.with_file_name(file)).ok()?.trim().parse::<u64>().ok();
+    let limit = fs::read_to_string(limit_file).ok()?.trim().parse::<u64>().ok()?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    let stat = fs::read_to_string(limit_file.with_file_name("memory.stat")).unwrap_or_default();
+    let of = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let files = of("total_inactive_file ").or_else(|| of("inactive_file ")).unwrap_or(0);
+    Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 
 /// Memory of a process that it does not share with files, bytes.
@@ -35,8 +62,9 @@ fn page_bytes() -> u64 {
     u64::try_from(bytes).unwrap_or(4096)
 }
 
-fn total_of(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+/// A line of `/proc/meminfo`, bytes.
+fn kib_of(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
@@ -72,7 +100,26 @@ mod tests {
         assert!(memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
         assert!(memory_of(Pid::this()).is_some_and(|bytes| bytes > 1 << 18));
         assert_eq!(memory_of(Pid::from_raw(i32::MAX)), None);
-        assert_eq!(total_of("MemFree: 1 kB\nMemTotal:       16 kB\n"), Some(16 << 10));
+        assert_eq!(kib_of("MemFree: 1 kB\nMemTotal:       16 kB\n", "MemTotal:"), Some(16 << 10));
+        let (free, all) = (free_bytes().expect("free memory"), memory_bytes().expect("memory"));
+        assert!(free > 1 << 20 && free <= all, "{free} of {all}");
+        assert!(load().is_some_and(|load| load >= 0.0));
+    }
+
+    #[test]
+    fn files_in_memory_count_as_free_in_a_control_group() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let limit = folder.path().join("memory.max");
+        for (file, text) in [
+            ("memory.max", "1000\n"),
+            ("memory.current", "900\n"),
+            ("memory.stat", "anon 600\nfile 300\ninactive_file 250\n"),
+        ] {
+            fs::write(folder.path().join(file), text).expect("a file");
+        }
+        assert_eq!(free_in_group(&limit), Some(350));
+        fs::write(&limit, "max\n").expect("a file");
+        assert_eq!(free_in_group(&limit), None, "no limit");
     }
 
     #[test]

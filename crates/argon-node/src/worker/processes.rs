@@ -58,6 +58,8 @@ pub(crate) struct Processes {
     environment: Vec<(OsString, OsString)>,
     /// User of runners, if that is not the worker's.
     user: Option<Arc<RunAs>>,
+    /// Number that is added to the nice value of runners.
+    nice: u8,
     sandbox: Option<Sandbox>,
     scratches: CommandScratch,
     commands: Commands,
@@ -98,6 +100,7 @@ impl Processes {
                 .map_err(WorkerError::system("prepare the environment of its runners"))?,
             environment,
             user: config.run_as.clone(),
+            nice: config.nice,
             sandbox,
             scratches: CommandScratch::default(),
             spawners: Spawners::new(config.slots),
@@ -366,7 +369,8 @@ impl Processes {
     fn setting<'a>(&'a self, launch: &'a Launch, identity: &Identity) -> Setting<'a> {
         let Identity { mark, group, scratch, .. } = identity.clone();
         let (shield, user, sandbox) = (self.leftovers.shield(), self.user.clone(), self.sandbox.as_ref());
-        Setting { launch, environment: &self.environment, mark, group, shield, user, sandbox, scratch }
+        let (environment, nice) = (&self.environment, self.nice);
+        Setting { launch, environment, mark, group, shield, user, sandbox, scratch, nice }
     }
 
     /// One with files has a scratch folder.

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Introduction, LinkEvent, ManagerChannel, WorkerConfig, WorkerError};
+use super::{Introduction, LinkEvent, MachineLimits, ManagerChannel, WorkerConfig, WorkerError};
 use crate::signals::{StopLevel, StopSignal};
 
 /// No wait of a test is longer.
@@ -59,6 +59,8 @@ pub(super) fn config() -> WorkerConfig {
         drain_limit: Duration::from_secs(10),
         run_as: None,
         sandbox: None,
+        limits: MachineLimits::default(),
+        nice: 0,
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Cache,
     /// The manager may want to know of other runners.
     Status,
+    /// The machine may have become busy, or free again.
+    Machine,
     /// Executables that another process held open are started again.
     BusyFiles,
     /// Tasks that have ended may have left something behind.

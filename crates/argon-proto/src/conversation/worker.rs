@@ -101,6 +101,9 @@ pub struct Register {
     /// Its name for people, usually `host:port`.
     #[serde(default)]
     pub name: Line,
+    /// Why it starts no tasks at present, because of its own limits on the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Line>,
     /// Its process id.
     #[serde(default)]
     pub pid: u32,

@@ -51,6 +51,7 @@ impl World {
             previous,
             release: "rogue".into(),
             run_as: None,
+            paused: None,
             sandbox: None,
             runtimes: [("perl".into(), "5.36.0".into())].into(),
             slots: random.one_of(&[1, 1, 2, 8]),

@@ -341,7 +341,6 @@ impl World {
     }
 
     fn register(&mut self, worker: usize, id: usize) {
-        let slots = self.plan.shape.slots as u32;
         let Some(process) = &self.workers[worker].process else {
             return;
         };
@@ -353,9 +352,10 @@ impl World {
             previous: process.previous,
             release: "simulated".into(),
             run_as: None,
+            paused: None,
             sandbox: None,
             runtimes: [("perl".into(), "5.36.0".into())].into(),
-            slots,
+            slots: self.plan.shape.slots as u32,
             secret: process.secret.clone(),
             worker: process.id,
         };

@@ -57,6 +57,7 @@ fn register(chance: &mut Chance) -> Register {
         previous: None,
         release: "9.9".into(),
         run_as: None,
+        paused: None,
         sandbox: None,
         runtimes: [("perl".into(), "5".into())].into(),
         slots: [0, 1, 2, u32::MAX][chance.below(4)],

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::WorkerLoop;
 use crate::worker::runtime::Python;
-use crate::worker::uplink::{Introduction, LinkEvent, register};
+use crate::worker::uplink::{Introduction, LinkEvent};
 
 impl WorkerLoop {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
@@ -28,8 +28,7 @@ impl WorkerLoop {
 
     fn introduction(&self) -> Introduction {
         let held = self.pool.held().into_iter().chain(self.cache.blobs.parked()).collect();
-        let register = register::register(&self.config, &self.processes.runtimes.described());
-        Introduction { held, register }
+        Introduction { held, register: self.described() }
     }
 
     fn on_registered(&mut self) {
@@ -121,8 +120,7 @@ impl WorkerLoop {
     pub(super) fn on_pythons_found(&mut self, answer: Vec<Python>) {
         self.processes.runtimes.pythons.learn(answer);
         self.tell_pool(Input::PythonsFound(self.processes.runtimes.pythons.versions()));
-        let register = register::register(&self.config, &self.processes.runtimes.described());
-        self.send(FromWorker::Register(Box::new(register)));
+        self.register_again();
         let runtimes = &mut self.processes.runtimes;
         for run in self.cache.blobs.take_startable(|task| !runtimes.must_wait(task)) {
             self.tell_pool(Input::TaskReceived(run));

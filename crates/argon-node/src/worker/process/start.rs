@@ -112,6 +112,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) user: Option<Arc<RunAs>>,
     pub(crate) sandbox: Option<&'a Sandbox>,
     pub(crate) scratch: Option<Arc<Scratch>>,
+    /// Number that is added to the nice value.
+    pub(crate) nice: u8,
 }
 
 /// Starts a runner. `token` is the secret of its tasks; `memory_mib` is its limit, 0 for none.
@@ -170,7 +172,7 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
 
 impl Setting<'_> {
     fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<SpawnPlan, SpawnError> {
-        let Self { launch, environment, mark, group, shield, user, sandbox, scratch } = self;
+        let Self { launch, environment, mark, group, shield, user, sandbox, scratch, nice } = self;
         let name = launch.program.as_os_str();
         let program =
             in_path(name, path_of(environment), None, user.as_deref()).map_err(SpawnError::Program)?;
@@ -190,7 +192,7 @@ impl Setting<'_> {
             folder: start_folder(user.as_deref(), scratch.as_deref()).map_err(SpawnError::System)?,
             other_folder: Some(ROOT.to_owned()),
             umask: None,
-            nice: 0,
+            nice: *nice,
             stdio,
             kept: Vec::new(),
             mark: *mark,

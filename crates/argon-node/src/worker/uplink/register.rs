@@ -30,6 +30,7 @@ pub(crate) fn register(config: &WorkerConfig, runtimes: &[(Runtime, String)]) ->
     Register {
         host: config.host.as_str().into(),
         name: config.name.as_str().into(),
+        paused: None,
         pid: std::process::id(),
         previous: None,
         release: env!("CARGO_PKG_VERSION").into(),

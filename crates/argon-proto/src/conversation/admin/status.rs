@@ -171,6 +171,8 @@ pub struct WorkerView {
     pub run_as: Option<String>,
     /// Sandbox of its tasks; none if they are in none.
     pub sandbox: Option<SandboxView>,
+    /// Why it starts no tasks at present; none if it does.
+    pub paused: Option<String>,
 }
 
 /// One attempt that a worker holds.

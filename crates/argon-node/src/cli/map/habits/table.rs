@@ -29,8 +29,8 @@ const RECORDS: &str = "--pipe cuts standard input into blocks of --block bytes o
 const CPUS: &str = "a worker has a slot for each CPU; 'argon worker --slots COUNT' sets another number";
 const SHOWN: &str =
     "'argon status' shows the workers and their slots, and nproc counts the CPUs of this machine";
-const SEMAPHORE: &str =
-    "a pool runs as many commands at once as it has slots; for a lock in a script use flock FILE COMMAND";
+const SEMAPHORE: &str = "a pool runs as many commands at once as its workers have slots ('argon worker --slots COUNT'); for a lock in a script \
+     use flock FILE COMMAND";
 const SQL: &str = "outcomes are not kept in a database; --joblog FILE has a line for each command, and --results FOLDER \
                    its output";
 const COLOUR: &str = "output is not coloured; --tag puts the input before each line";
@@ -39,8 +39,12 @@ const TMUX: &str =
     "commands run on workers, not in windows here; --tag --line-buffer shows their lines as they come";
 const COMPRESS: &str =
     "output that waits is kept uncompressed in a file without a name; TMPDIR names its folder";
+const MEMFREE: &str =
+    "each worker decides what its machine can bear; start it with 'argon worker --memfree SIZE'";
+const LOAD: &str =
+    "each worker decides what its machine can bear; start it with 'argon worker --load LOAD', such as 80%";
 const LIMIT: &str =
-    "the worker decides what it can bear; give it fewer slots with 'argon worker --slots COUNT'";
+    "each worker decides what its machine can bear; 'argon worker' has the options --memfree and --load";
 
 /// Spellings, letters among them, and the answer.
 pub(super) const TABLE: &[(&str, HabitAnswer)] = &[
@@ -154,9 +158,9 @@ pub(super) const TABLE: &[(&str, HabitAnswer)] = &[
     ("env", Same),
     ("wd work-dir workdir cwd", Same),
     ("nice", Same),
-    ("load", Refuse(LIMIT)),
+    ("load", Refuse(LOAD)),
     ("noswap", Refuse(LIMIT)),
-    ("memfree", Refuse(LIMIT)),
+    ("memfree", Refuse(MEMFREE)),
     ("memsuspend", Refuse(LIMIT)),
     ("limit", Refuse(LIMIT)),
     // Machines and files
