@@ -18,6 +18,9 @@ pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
     };
     let mut found: Vec<(usize, &str)> = Vec::new();
     for name in known {
+        if name.chars().count().abs_diff(letters) > most {
+            continue;
+        }
         let slips = slips(typed, name);
         if slips <= most && found.iter().all(|(fewest, _)| slips <= *fewest) {
             found.retain(|(fewest, _)| *fewest == slips);
