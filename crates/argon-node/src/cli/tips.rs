@@ -10,10 +10,7 @@ use super::nearest;
 /// Words, and the sentence that answers them.
 const HABITS: &[(&[&str], &str)] = &[
     (
-        &[
-            "ps", "list", "ls", "jobs", "top", "htop", "queue", "info", "show", "workers", "nodes", "stats",
-            "squeue",
-        ],
+        &["ps", "list", "ls", "jobs", "top", "htop", "queue", "info", "show", "nodes", "stats", "squeue"],
         "'argon status' shows workers, the queue and running tasks; 'watch argon status' repeats it",
     ),
     (
