@@ -120,6 +120,7 @@ fn metrics_are_for_the_holder_of_a_token_and_count_what_happened() {
         ("argon_connections_admitted_total{role=\"client\"}", 1.0),
         ("argon_task_phase_seconds_count{phase=\"queued\"}", 6.0),
         ("argon_task_phase_seconds_count{phase=\"running\"}", 6.0),
+        ("argon_task_phase_seconds_count{phase=\"total\"}", 6.0),
         ("argon_http_answers_total{status=\"401\"}", 4.0),
     ] {
         assert_eq!(value(&page.body, sample), Some(expected), "{sample} in {}", page.body);

@@ -10,6 +10,7 @@ use rustc_hash::FxHasher;
 use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::close;
+use super::past::UNKNOWN;
 use super::record::Record;
 use super::task::{Origin, TaskEntry, TaskState};
 use super::timers::Timer;
@@ -163,6 +164,10 @@ impl Scheduler {
         out: &mut Out,
     ) {
         self.totals.count(outcome.head.status);
+        let submitted = self.tasks[key].submitted;
+        if submitted != UNKNOWN {
+            self.phases.total.note(now.0.saturating_sub(submitted.0));
+        }
         if self.tasks[key].is(Flags::DETACHED) {
             let record = Record::TaskEnded(outcome.clone());
             self.set_ended(key, outcome, false);

@@ -3,13 +3,15 @@
 /// Buckets with an upper bound; the bound of the first is 62.5 µs, and each is twice the one before: the last is 2.3 hours.
 const BUCKETS: usize = 28;
 
-/// Distributions of the times of attempts.
+/// Distributions of the times of tasks and their attempts.
 #[derive(Clone, Debug, Default)]
 pub struct Phases {
     /// Time in the queue.
     pub queued: Distribution,
     /// Time that an attempt ran, as its worker has measured it.
     pub running: Distribution,
+    /// Time from a task's submission to its outcome; not of tasks cancelled while they waited, or from before a restart.
+    pub total: Distribution,
 }
 
 /// A distribution of times.

@@ -57,9 +57,11 @@ impl ManagerLoop {
         let phases = self.scheduler.phases();
         let mut family = page.histogram(
             "argon_task_phase_seconds",
-            "Time of attempts in the queue, and time that they ran as their worker has measured it.",
+            "Time of attempts in the queue and in their process, and of tasks from submission to outcome.",
         );
-        for (phase, times) in [("queued", &phases.queued), ("running", &phases.running)] {
+        for (phase, times) in
+            [("queued", &phases.queued), ("running", &phases.running), ("total", &phases.total)]
+        {
             let buckets = Distribution::bounds_us().zip(times.counts()).map(|(us, count)| (us / 1e6, count));
             family.distribution(&[("phase", phase)], buckets, times.above(), times.sum_us() as f64 / 1e6);
         }
