@@ -44,7 +44,7 @@ fn functions_and_commands_start_in_the_folder_of_the_caller() {
     assert!(run.stderr.contains(&missing), "{}", run.stderr);
 }
 
-// kind: an error about a relative path | a Perl sub that opens a missing file | right | it names folder and worker, unless
+// kind: sentences for mistakes | a Perl sub that opens a missing file | right | it names folder and worker, unless
 //    the path is absolute or the sub says nothing of it
 #[test]
 fn an_error_of_perl_about_a_relative_path_names_worker_and_folder() {

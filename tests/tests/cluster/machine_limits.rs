@@ -9,7 +9,7 @@ const SOON: Duration = Duration::from_secs(120);
 /// More than any machine has.
 const NEVER_FREE: [&str; 4] = ["--slots", "1", "--memfree", "900T"];
 
-// kind: a busy machine | less memory is free than --memfree asks for | loud | its worker pauses with the reason, tasks wait or
+// kind: the reason of a wait | less memory is free than --memfree asks for | loud | its worker pauses with the reason, tasks wait or
 //    go to others
 #[test]
 fn a_worker_below_its_limit_of_free_memory_starts_nothing_and_says_so() {

@@ -108,7 +108,7 @@ fn clients_and_workers_are_listed_and_a_short_id_cancels() {
     assert!(again.stdout.contains("cancelled before"), "{}", again.stdout);
 }
 
-// kind: wrong use | `argon task` and `tasks` with an id that names nothing, or several | loud | a sentence, and status 1 or 2
+// kind: sentences for mistakes | `argon task` and `tasks` with an id that names nothing, or several | loud | a sentence, and status 1 or 2
 #[test]
 fn a_name_of_nothing_or_of_several_is_refused_in_words() {
     let mut cluster = Cluster::with_workers(&[1]);
