@@ -35,6 +35,7 @@ pub mod ledger;
 #[cfg(feature = "listen")]
 pub mod listen;
 pub mod memory;
+#[cfg(feature = "listen")]
 pub mod newcomer;
 pub mod pid_space;
 pub mod random;

@@ -49,16 +49,9 @@ struct Last {
     config: Arc<ClientConfig>,
 }
 
+/// For machines without a key.
+#[cfg(feature = "listen")]
 impl Trust {
-    /// Demands this encryption, and the certificate of a CA if `tls_ca` names its file (PEM).
-    ///
-    /// # Errors
-    /// If the file cannot be read, or holds no certificate.
-    pub fn new(encryption: Encryption, tls_ca: Option<&Path>) -> Result<Self, TrustError> {
-        let authority = tls_ca.map(Authority::read).transpose()?.map(Arc::new);
-        Ok(Self { encryption, authority, ..Self::default() })
-    }
-
     /// Encrypts all connections.
     pub(crate) fn always(&self) -> Self {
         Self { encryption: Encryption::Always, ..self.clone() }
@@ -73,6 +66,17 @@ impl Trust {
     /// True if a CA vouches for managers.
     pub(crate) fn has_authority(&self) -> bool {
         self.authority.is_some()
+    }
+}
+
+impl Trust {
+    /// Demands this encryption, and the certificate of a CA if `tls_ca` names its file (PEM).
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds no certificate.
+    pub fn new(encryption: Encryption, tls_ca: Option<&Path>) -> Result<Self, TrustError> {
+        let authority = tls_ca.map(Authority::read).transpose()?.map(Arc::new);
+        Ok(Self { encryption, authority, ..Self::default() })
     }
 
     /// Demands what is given, and otherwise what the variables of the environment say.

@@ -27,7 +27,9 @@ mod json;
 mod log;
 mod open;
 pub mod runner;
+#[cfg(feature = "servers")]
 pub mod template;
+#[cfg(feature = "servers")]
 pub mod worker;
 
 use bytes::{Bytes, BytesMut};

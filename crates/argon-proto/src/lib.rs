@@ -13,6 +13,7 @@ pub mod frame;
 pub mod handshake;
 pub mod holder;
 pub mod id;
+#[cfg(feature = "servers")]
 pub mod join;
 pub mod key;
 pub mod kind;
@@ -21,6 +22,7 @@ pub mod line;
 pub mod machine;
 pub mod metrics_token;
 pub mod outcome;
+#[cfg(feature = "servers")]
 pub mod pairing;
 pub mod payload;
 pub mod secret;

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::capability::{AttemptToken, Ticket, TicketToken};
+use crate::capability::{Ticket, TicketToken};
 use crate::error::DecodeError;
 use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::outcome::Outcome;
@@ -320,8 +320,9 @@ fn ticket_from(bytes: &[u8; Ticket::BYTES]) -> Ticket {
     Ticket { id: TaskId::from_bytes(id), token: TicketToken(token) }
 }
 
-pub(super) fn take_attempt_token(body: &mut Bytes) -> Result<AttemptToken, DecodeError> {
-    take_u64(body, "attempt token").map(AttemptToken)
+#[cfg(feature = "servers")]
+pub(super) fn take_attempt_token(body: &mut Bytes) -> Result<crate::AttemptToken, DecodeError> {
+    take_u64(body, "attempt token").map(crate::AttemptToken)
 }
 
 pub(super) fn put_attempt(id: AttemptId, out: &mut BytesMut) {
