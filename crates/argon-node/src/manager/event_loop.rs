@@ -40,7 +40,7 @@ const SLICES: usize = 16;
 /// Part of the memory for blobs that no task needs.
 const SPARE: u64 = 8;
 /// Change of the memory beside tasks that the scheduler is told.
-const MEMORY_STEP: u64 = 256 << 10;
+pub(super) const MEMORY_STEP: u64 = 256 << 10;
 /// Refusals further apart than this are logged each, those in a row once.
 pub(super) const REFUSALS_APART: Duration = Duration::from_secs(10);
 /// Pause before records that a full store refused are offered again.
@@ -74,7 +74,7 @@ pub struct ManagerLoop {
     turns: ReadTurns,
     pub(super) ledger: Rc<Ledger>,
     /// Memory in addition to tasks that was last reported to the scheduler, bytes.
-    memory_told: u64,
+    pub(super) memory_told: u64,
     /// True if the gate has not done all that it was given to do.
     pub(super) is_gate_behind: bool,
     pub(super) shared_status: SharedStatus,
@@ -261,7 +261,7 @@ impl ManagerLoop {
     }
 
     /// Reports the memory in use to the scheduler and the connections.
-    fn tell_memory(&mut self, now: Time) {
+    pub(super) fn tell_memory(&mut self, now: Time) {
         let others = self.gate.memory() + self.ledger.incoming() + self.ledger.outgoing();
         if others.abs_diff(self.memory_told) > MEMORY_STEP {
             self.memory_told = others;

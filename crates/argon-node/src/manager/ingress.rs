@@ -23,7 +23,7 @@ use argon_proto::limit;
 use argon_proto::{AttemptId, BlobHash, Line, Outcome, Report, Status, Task};
 
 use self::inbox::PeerEvent;
-use super::event_loop::ManagerLoop;
+use super::event_loop::{MEMORY_STEP, ManagerLoop};
 
 /// Blobs up to this size are taken although memory is full: the gate has charged their tasks for them.
 const SMALL_BLOB: u64 = 16 << 10;
@@ -269,7 +269,13 @@ impl ManagerLoop {
         let mut passing = std::mem::take(&mut self.passing);
         for effect in passing.drain(..) {
             match effect {
-                GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
+                GateEffect::Admit { link, task } => {
+                    // It waits at the gate no more, and must not count twice while the scheduler takes it in.
+                    if self.gate.memory() + MEMORY_STEP < self.memory_told {
+                        self.tell_memory(now);
+                    }
+                    self.step(now, Input::TaskSubmitted { link, task });
+                }
                 GateEffect::Refuse { link, task } => {
                     let payload_bytes = task.payload.len();
                     self.step(now, Input::TaskWithoutRoom { link, task, payload_bytes });

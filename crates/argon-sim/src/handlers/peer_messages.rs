@@ -312,6 +312,8 @@ impl World {
             match effect {
                 GateEffect::Admit { link, task } => {
                     self.note_admitted(process, link, &task);
+                    // It is here, and waits at the gate no more.
+                    self.tell_memory(now, process);
                     self.step_manager(now, process, Input::TaskSubmitted { link, task });
                 }
                 GateEffect::Refuse { link, task } => {
