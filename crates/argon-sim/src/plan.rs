@@ -155,6 +155,9 @@ impl RunPlan {
             // Detached tasks stay in the store of the manager that accepted them.
             tasks.iter_mut().for_each(TaskPlan::attach);
         }
+        if shape.has_little_memory() && random.percent(40) {
+            fill_memory(&shape, span, (&mut tasks, &mut faults), &mut random);
+        }
         Self { seed, shape, tasks, faults, rogues }
     }
 
@@ -191,6 +194,22 @@ impl RunPlan {
         let slots = (self.shape.workers * self.shape.slots).max(1) as u64;
         (longest + all / slots) * self.shape.slowness
     }
+}
+
+/// Lets a client take no outcomes for a while, and all outcomes together fill the memory or nearly so: its tasks start no
+/// more until there is room.
+fn fill_memory(
+    shape: &Shape,
+    span: u64,
+    (tasks, faults): (&mut [TaskPlan], &mut Vec<Fault>),
+    random: &mut Random,
+) {
+    let all = shape.limits.memory * random.between(60, 140) / 100;
+    let most = all * 2 / tasks.len().max(1) as u64;
+    tasks.iter_mut().for_each(|task| task.bytes = 8 + random.below(most) as usize);
+    let (at, lasts) = (random.below(span), random.between(2, 20) * 1_000_000);
+    faults.push(Fault { at, lasts, what: FaultKind::FreezeClient(random.index(shape.clients)) });
+    faults.sort_by_key(|fault| fault.at);
 }
 
 /// Character of the tasks of a run.
