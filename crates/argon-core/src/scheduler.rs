@@ -19,6 +19,7 @@ mod credit;
 mod dispatch;
 mod effect;
 mod expiring;
+mod explain;
 mod facts;
 mod held;
 mod history;

@@ -8,6 +8,7 @@ mod collect;
 mod complete;
 mod completions;
 mod drain;
+mod explain;
 mod files;
 mod help;
 mod interpreters;
@@ -102,6 +103,7 @@ enum Command {
     Status(status::StatusArguments),
     Tasks(tasks::TasksArguments),
     Task(task::TaskArguments),
+    Explain(explain::ExplainArguments),
     Workers(workers::WorkersArguments),
     Clients(clients::ClientsArguments),
     /// Let a worker finish its running tasks and leave
@@ -198,6 +200,7 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Task(arguments) => task::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Workers(arguments) => workers::run(&arguments),
         Command::Clients(arguments) => clients::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),

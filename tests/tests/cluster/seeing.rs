@@ -125,3 +125,41 @@ fn a_name_of_nothing_or_of_several_is_refused_in_words() {
     assert_eq!(several.status.code(), Some(1));
     assert!(several.stderr.contains("names 2 tasks: give more digits"), "{}", several.stderr);
 }
+
+// kind: the reason of a wait | `argon explain` of a task that waits for a slot | right | the reason, how many tasks are
+//    before it, and each worker
+#[test]
+fn a_task_that_waits_is_explained_and_filters_cancel_what_waits() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    for _ in 0..3 {
+        assert!(argon(&mut cluster, &["submit", "--", "sleep", "300"]).status.success());
+    }
+    wait_for("one to run", SOON, || tasks(&mut cluster, &["--state", "running"]).pop());
+    let waiting = wait_for("two to wait", SOON, || {
+        let waiting = tasks(&mut cluster, &["--state", "waiting", "--name", "sleep*"]);
+        (waiting.len() == 2).then(|| text(&waiting[1]["short"]))
+    });
+    let told = argon(&mut cluster, &["explain", &waiting]);
+    assert_eq!(told.status.code(), Some(0), "{}", told.stderr);
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    assert_eq!(lines[0], format!("{waiting}: queued"));
+    assert!(lines[1].starts_with("  the only slot is taken, and "), "{}", told.stdout);
+    assert!(
+        lines[2].starts_with("  worker ") && lines[2].ends_with(": its slot is taken"),
+        "{}",
+        told.stdout
+    );
+    let cancelled = argon(&mut cluster, &["cancel", "--state", "waiting", "--name", "sleep*", "--yes"]);
+    assert_eq!(
+        (cancelled.status.code(), cancelled.stdout.lines().count()),
+        (Some(0), 2),
+        "{}",
+        cancelled.stdout
+    );
+    assert!(tasks(&mut cluster, &["--state", "waiting"]).is_empty());
+    let told = argon(&mut cluster, &["explain", &waiting]);
+    assert!(told.stdout.contains("it has ended as cancelled"), "{}", told.stdout);
+    let nothing = argon(&mut cluster, &["cancel"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(nothing.stderr.contains("--name"), "{}", nothing.stderr);
+}

@@ -62,6 +62,12 @@ impl Timers {
         self.due.iter().any(|(_, timer)| *timer == Timer::DispatchGoesOn)
     }
 
+    /// When a retry of a task is due. Looks at all timers: for people.
+    pub(super) fn retry_of(&self, key: TaskKey, stamp: u32) -> Option<Time> {
+        let is_it = |timer: &Timer| *timer == Timer::Retry(key, stamp);
+        self.due.iter().find(|(_, timer)| is_it(timer)).map(|(at, _)| *at)
+    }
+
     pub(super) fn next(&self) -> Option<Time> {
         self.due.first().map(|(at, _)| *at)
     }

@@ -43,6 +43,16 @@ impl Scheduler {
         entries.filter(is_its).filter(|entry| needs(entry)).count() as u64
     }
 
+    /// True if a task is at this worker and needs this blob.
+    #[must_use]
+    pub fn is_held_with_blob(&self, id: TaskId, worker: WorkerId, blob: BlobHash) -> bool {
+        let entry = self.task_of(&id).map(|key| &self.tasks[key]);
+        entry.is_some_and(|entry| {
+            entry.worker().is_some_and(|key| self.workers[key].profile.id == worker)
+                && entry.task.blob_hashes().any(|hash| hash == blob)
+        })
+    }
+
     /// Name of a worker.
     #[must_use]
     pub fn name_of_worker(&self, worker: WorkerId) -> Option<&str> {

@@ -8,6 +8,7 @@ mod fleet;
 use argon_proto::conversation::admin::{WaitingReport, WhyWaiting};
 use argon_proto::{Runtime, TaskId};
 
+pub(super) use fleet::LOOKS_FOR_PYTHON;
 use fleet::{FleetSummary, place};
 
 use super::input::ConnId;

@@ -4,6 +4,7 @@
 mod capabilities;
 mod children;
 mod environments;
+mod explaining;
 mod facts;
 mod failing_kinds;
 mod family_rights;

@@ -48,7 +48,7 @@ _argon_with_names() {
         *" --owner ") what=owners ;;
         *" --within " | *" --key " | *" --tls-ca ") ;;
         *"argon drain "*) what=workers ;;
-        *"argon cancel "*) what=tasks ;;
+        *"argon cancel "* | *"argon tasks "* | *"argon task "* | *"argon explain "*) what=tasks ;;
     esac
     if [[ -n "$what" && "$word" != -* ]]; then
         COMPREPLY=($(compgen -W "$(argon complete "$what" 2>/dev/null)" -- "$word"))
@@ -65,6 +65,8 @@ _argon_with_names() {
 const FISH: &str = r#"
 complete -c argon -n "__fish_argon_using_subcommand drain" -f -a "(argon complete workers 2>/dev/null)"
 complete -c argon -n "__fish_argon_using_subcommand cancel" -f -a "(argon complete tasks 2>/dev/null)"
+complete -c argon -n "__fish_argon_using_subcommand task" -f -a "(argon complete tasks 2>/dev/null)"
+complete -c argon -n "__fish_argon_using_subcommand explain" -f -a "(argon complete tasks 2>/dev/null)"
 complete -c argon -n "__fish_argon_using_subcommand cancel" -l owner -x -a "(argon complete owners 2>/dev/null)"
 "#;
 
@@ -86,6 +88,7 @@ fn zsh(script: &str) -> String {
         let what = [
             (":worker -- ", "workers"),
             ("::ids -- ", "tasks"),
+            (":id -- ", "tasks"),
             ("--owner=[", "owners"),
             ("--manager=[", "managers"),
         ]

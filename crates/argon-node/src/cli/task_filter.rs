@@ -55,6 +55,17 @@ pub(super) struct FilterOptions {
 }
 
 impl FilterOptions {
+    /// True if all tasks are meant.
+    pub(super) fn is_empty(&self) -> bool {
+        self.owner.is_none() && !self.mine && self.is_only_owner()
+    }
+
+    /// True if tasks are filtered by their owner at most.
+    pub(super) fn is_only_owner(&self) -> bool {
+        let is_worded = self.name.is_some() || self.label.is_some() || self.worker.is_some();
+        self.state.is_empty() && !is_worded && self.since.is_none() && self.older.is_none()
+    }
+
     /// The filter; `own` is the owner of the key that is used.
     pub(super) fn filter(&self, own: OwnerName) -> TaskFilter {
         let owner = if self.mine { Some(own) } else { self.owner.clone() };

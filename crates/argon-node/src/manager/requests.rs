@@ -1,6 +1,7 @@
 //! Questions and orders of people: status, drain, shutdown.
 
 pub(crate) mod cancel;
+mod explain;
 mod keys;
 pub(super) mod metrics;
 mod newcomers;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use argon_core::Time;
 use argon_core::scheduler::{ConnId, Input, with_blobs_missing, with_installing};
 use argon_proto::WorkerId;
-use argon_proto::conversation::admin::{Explanation, Question, Reply, Request, WaitingReport, WorkerDrains};
+use argon_proto::conversation::admin::{Question, Reply, Request, WaitingReport, WorkerDrains};
 use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
 
@@ -36,7 +37,7 @@ impl ManagerLoop {
         }
         match Question::of(request)? {
             Question::Status => Ok(self.shared_status(now, link, role, number)),
-            Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, link, role, task)?)),
+            Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, link, role, &task)?)),
             Question::Tasks(filter) => self.list_tasks(now, link, role, number, &filter),
             Question::Task { task } => Ok(Reply::with(number, &self.one_task(now, link, role, &task)?)),
             Question::Clients => Ok(Reply::with(number, &self.list_clients(now, link, role))),
@@ -125,13 +126,6 @@ impl ManagerLoop {
             })),
             Role::Admin | Role::Observer | Role::Worker => None,
         }
-    }
-
-    fn explain(&self, now: Time, link: ConnId, role: Role, task: String) -> Result<Explanation, String> {
-        let id = self.named_task(link, role, &task)?;
-        let state = self.scheduler.task_state(id).ok_or(tasks::UNKNOWN_TASK)?;
-        let why = self.scheduler.waiting_of_task(now, id).waiting;
-        Ok(Explanation { task, state, why })
     }
 
     fn drain_worker(

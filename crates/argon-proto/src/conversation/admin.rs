@@ -25,7 +25,7 @@ pub use keys::{ClusterKey, KeyAdded, KeyList, KeyRotated, KeysRevoked, PersonKey
 #[cfg(feature = "servers")]
 pub use newcomers::{Invite, Invited, Newcomer, NewcomerList};
 #[cfg(feature = "servers")]
-pub use question::{Explanation, FromAdmin, Question, ToAdmin, WorkerDrains};
+pub use question::{FromAdmin, Question, ToAdmin, WorkerDrains};
 #[cfg(feature = "servers")]
 pub use status::{
     AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, OwnerView, Rates,
@@ -34,7 +34,8 @@ pub use status::{
 
 #[cfg(feature = "servers")]
 pub use tasks::{
-    AttemptFacts, ClientFacts, ClientList, ClientView, StoryLine, TaskFacts, TaskFilter, TaskList,
+    AttemptFacts, ClientFacts, ClientList, ClientView, Explanation, StoryLine, TaskFacts, TaskFilter,
+    TaskList, TaskReason, WorkerVerdict,
 };
 
 pub use waiting::{WaitingReport, WhyWaiting};

@@ -9,7 +9,7 @@ use crate::pool::Version;
 use crate::time::Time;
 
 /// Time after joining for which a worker may still be looking for its Python interpreters.
-const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
+pub(in crate::scheduler) const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
 
 /// Abilities of the connected workers.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::{Goodbye, messages};
-use super::{Cancel, Invite, Reply, Request, TaskFilter, WhyWaiting, fields_of};
+use super::{Cancel, Invite, Reply, Request, TaskFilter, fields_of};
 use crate::id::TaskId;
 
 messages! {
@@ -39,7 +39,7 @@ pub enum Question {
     Status,
     /// Why do my tasks wait? From an admin: why do all? Answered with a [`WaitingReport`].
     Waiting,
-    /// Asks for the state of a task. Answered with an [`Explanation`].
+    /// Asks why a task waits. Answered with an [`Explanation`].
     Explain {
         /// The task, in hexadecimal.
         #[serde(default)]
@@ -109,18 +109,6 @@ pub enum Question {
         #[serde(default)]
         force: bool,
     },
-}
-
-/// The answer to [`Question::Explain`].
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Explanation {
-    /// The task, as it was asked for.
-    pub task: String,
-    /// Its state, in a word or two for people.
-    pub state: String,
-    /// Why it waits, if it does.
-    pub why: Vec<WhyWaiting>,
 }
 
 /// The answer to [`Question::Drain`].

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::waiting::WhyWaiting;
+
 /// Tasks of [`Question::Tasks`](super::Question::Tasks). A field that is empty selects all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -188,4 +190,48 @@ pub struct ClientList {
     pub clients: Vec<ClientView>,
     /// Number of those that the list leaves out, because an answer has a limit.
     pub more: usize,
+}
+
+/// The answer to [`Question::Explain`](super::Question::Explain).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explanation {
+    /// The task.
+    pub task: String,
+    /// Its id in short form.
+    pub short: String,
+    /// Its state, in a word or two for people.
+    pub state: String,
+    /// Why it waits, as tasks of a client do.
+    pub why: Vec<WhyWaiting>,
+    /// Why it waits or what it does, the reason to look at first in front.
+    pub reasons: Vec<TaskReason>,
+    /// Number of tasks that start before it, about, if it is in the queue.
+    pub before: Option<u64>,
+    /// Of a task in the queue, what each worker is to it; those that would take it in front.
+    pub workers: Vec<WorkerVerdict>,
+    /// Number of workers that the list leaves out.
+    pub more_workers: usize,
+}
+
+/// A reason for which a task is where it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskReason {
+    /// The reason, as in [`WhyWaiting::code`], or `sent_ahead`, `worker_away`, `running` or `ended`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// What a worker is to a waiting task.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerVerdict {
+    /// Name of the worker.
+    pub worker: String,
+    /// True if it would take the task now.
+    pub takes: bool,
+    /// Why, in words that follow its name.
+    pub why: String,
 }
