@@ -3,7 +3,6 @@
 //!
 //! What a task costs here is paid by every task, so nothing is parsed before somebody asks.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use argon_proto::{Outcome, Report, Status, TaskHead, TaskId};
@@ -43,8 +42,37 @@ pub(super) struct EndedTask {
 /// The two rings.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    ended: VecDeque<EndedTask>,
-    failed: VecDeque<EndedTask>,
+    ended: Ring,
+    failed: Ring,
+}
+
+/// The last of many. A new one is written over the oldest, without a move of either.
+#[derive(Debug, Default)]
+struct Ring {
+    tasks: Vec<EndedTask>,
+    /// Place of the oldest.
+    oldest: usize,
+}
+
+impl Ring {
+    fn push(&mut self, task: EndedTask, most: usize) {
+        if self.tasks.len() < most {
+            return self.tasks.push(task);
+        }
+        if let Some(place) = self.tasks.get_mut(self.oldest) {
+            *place = task;
+            self.oldest += 1;
+        }
+        if self.oldest == self.tasks.len() {
+            self.oldest = 0;
+        }
+    }
+
+    /// From the oldest to the newest.
+    fn iter(&self) -> impl Iterator<Item = &EndedTask> {
+        let (newer, older) = self.tasks.split_at(self.oldest);
+        older.iter().chain(newer)
+    }
 }
 
 /// True for the ends that somebody should look at.
@@ -58,15 +86,12 @@ pub(super) fn is_failure(status: Status) -> bool {
 impl History {
     fn push(&mut self, task: EndedTask, most: usize) {
         let ring = if is_failure(task.status) { &mut self.failed } else { &mut self.ended };
-        if ring.len() >= most {
-            ring.pop_front();
-        }
-        ring.push_back(task);
+        ring.push(task, most);
     }
 
     /// All of them; each ring begins with its oldest.
     pub(super) fn iter(&self) -> impl Iterator<Item = &EndedTask> {
-        self.ended.iter().chain(&self.failed)
+        self.ended.iter().chain(self.failed.iter())
     }
 
     /// The last task that ended under this id.
