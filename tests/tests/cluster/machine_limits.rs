@@ -3,9 +3,17 @@
 
 use std::time::Duration;
 
-use argon_tests::{Cluster, wait_for};
+use argon_tests::{Cluster, Process, wait_for};
 
 const SOON: Duration = Duration::from_secs(120);
+
+/// `argon NAME` at the manager of the cluster.
+fn argon(cluster: &mut Cluster, name: &str, words: &[&str]) -> Process {
+    let mut command = cluster.argon(&[name, "--manager", cluster.address()]);
+    command.args(words);
+    cluster.run(command, name)
+}
+
 /// More than any machine has.
 const NEVER_FREE: [&str; 4] = ["--slots", "1", "--memfree", "900T"];
 
@@ -19,13 +27,11 @@ fn a_worker_below_its_limit_of_free_memory_starts_nothing_and_says_so() {
     let paused = status["worker_list"][0]["paused"].as_str().expect("it pauses").to_owned();
     assert!(paused.ends_with("less than --memfree 943718400M"), "{paused}");
     assert_eq!((&status["slots_total"], &status["slots_free"]), (&1.into(), &0.into()));
-    let waiting = cluster.argon(&["run", "--", "echo", "done"]);
-    let waiting = cluster.run(waiting, "run");
+    let waiting = argon(&mut cluster, "run", &["--", "echo", "done"]);
     wait_for("the reason", SOON, || {
         waiting.stderr().contains("waiting: 1 task waits: the only worker starts nothing now: ").then_some(())
     });
-    let shown = cluster.argon(&["status"]);
-    let shown = cluster.run(shown, "status").finish(SOON);
+    let shown = argon(&mut cluster, "status", &[]).finish(SOON);
     assert!(
         shown.stdout.contains("  paused  ") && shown.stdout.contains("starts no further task: "),
         "{}",
@@ -76,9 +82,8 @@ fn tasks_of_a_nice_worker_are_nice_and_commands_can_be_nicer() {
     assert_eq!(cluster.perl(own), "3");
     let script = "print getpriority(0, 0) . qq(\\n)";
     let nice = |cluster: &mut Cluster, options: &[&str]| -> i32 {
-        let words = [&["run"], options, &["--", "perl", "-e", script]].concat();
-        let command = cluster.argon(&words);
-        let finished = cluster.run(command, "run").finish(SOON);
+        let words = [options, &["--", "perl", "-e", script]].concat();
+        let finished = argon(cluster, "run", &words).finish(SOON);
         finished.stdout.trim().parse().unwrap_or_else(|_| panic!("{}", finished.stderr))
     };
     let plain = nice(&mut cluster, &[]);
