@@ -212,7 +212,11 @@ fn the_beginning_of_an_id_names_a_task_for_an_admin_if_no_other_begins_so() {
     let beginning = &two[0][..8];
     let told = argon(&mut cluster, &["cancel", beginning]);
     assert_eq!(told.status.code(), Some(1));
-    assert!(told.stdout.contains(&format!("{beginning}: 2 tasks begin so")), "{}", told.stdout);
+    assert!(
+        told.stdout.contains(&format!("'{beginning}' names 2 tasks: give more digits")),
+        "{}",
+        told.stdout
+    );
 
     let client = key_of(&mut cluster, "client");
     for id in [&one[..8], &one] {
