@@ -73,18 +73,24 @@ pub(crate) fn let_pass(cluster: &mut Cluster, seconds: &str) {
 
 /// Memory that a process has in use now, MiB.
 pub(crate) fn memory_mib(pid: i32) -> u64 {
+    memory_while_it_runs(pid).expect("the process runs")
+}
+
+/// The same; `None` if the process has ended.
+pub(crate) fn memory_while_it_runs(pid: i32) -> Option<u64> {
     mib_of(pid, "VmRSS:")
 }
 
 /// The most memory that a process ever had in use, MiB.
 pub(crate) fn peak_memory_mib(pid: i32) -> u64 {
-    mib_of(pid, "VmHWM:")
+    mib_of(pid, "VmHWM:").expect("the process runs")
 }
 
-fn mib_of(pid: i32, what: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with(what)).expect("it has memory");
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+/// `None` for a process that has ended, also if its parent has not yet collected it: then it has no memory.
+fn mib_of(pid: i32, what: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(what))?;
+    Some(line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10)
 }
 
 /// Descriptors that a process has open now.
