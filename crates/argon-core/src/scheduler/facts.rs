@@ -2,7 +2,7 @@
 //! remembered. Not for the hot path, and nothing here decides.
 
 use argon_proto::conversation::admin::{AttemptFacts, ClientFacts, ClientView, StoryLine, TaskFacts};
-use argon_proto::{Flags, Priority, Report, Status, Task, TaskHead, TaskId, line};
+use argon_proto::{Flags, Priority, Report, Runtime, Status, Task, TaskHead, TaskId, line};
 
 use super::history::{EndedTask, is_failure};
 use super::input::ConnId;
@@ -55,8 +55,8 @@ impl Scheduler {
         let past: &[PastAttempt] = match &place {
             TaskPlace::Here(key) => self.tasks[*key].past(),
             TaskPlace::Past(task) => {
-                facts.output = Report::from_json(&task.report).output.unwrap_or_default();
-                &task.past
+                facts.output = Report::from_json(task.report()).output.unwrap_or_default();
+                task.past()
             }
         };
         facts.attempts = past.iter().map(|attempt| attempt_facts(moment, attempt)).collect();
@@ -197,14 +197,14 @@ pub(super) fn waits_since(entry: &TaskEntry) -> Time {
 }
 
 fn facts_past(moment: Moment, task: &EndedTask, short: &ShortIds) -> TaskFacts {
-    let facts = facts_of(&task.head, task.meta.as_deref().unwrap_or_default(), &task.client, short);
+    let facts = facts_of(&task.head(), task.meta.as_deref().unwrap_or_default(), &task.client, short);
     let report = if is_failure(task.status) || task.status == Status::Cancelled {
-        Report::from_json(&task.report)
+        Report::from_json(task.report())
     } else {
         Report::default()
     };
-    let last = task.last.as_ref().map(|(worker, since)| (&**worker, *since));
-    let last = last.or(task.past.last().map(|past| (&*past.worker, past.started)));
+    let last = task.worker.as_ref().map(|worker| (worker.as_str(), task.started));
+    let last = last.or(task.past().last().map(|past| (past.worker.as_str(), past.started)));
     TaskFacts {
         state: task.status.name().to_owned(),
         message: last_line(&report.message),
@@ -213,7 +213,7 @@ fn facts_past(moment: Moment, task: &EndedTask, short: &ShortIds) -> TaskFacts {
         ended_ms: moment.unix(task.ended),
         age_ms: moment.age_ms(task.ended),
         worker: last.map(|(worker, _)| worker.to_owned()).unwrap_or_default(),
-        attempt: task.head.attempt.0,
+        attempt: task.attempt.0,
         run_us: (task.run_us > 0).then_some(task.run_us),
         cpu_ms: report.cpu_ms,
         peak_kib: report.peak_kib,
@@ -233,7 +233,7 @@ fn facts_of(head: &TaskHead, meta: &[u8], client: &KnownClient, short: &ShortIds
     TaskFacts {
         task: head.id.to_string(),
         short: short.task(head.id),
-        name: named(&words.name(), head),
+        name: named(&words.name(), head.runtime),
         label: words.label(),
         runtime: head.runtime.name().to_owned(),
         priority: priority.to_owned(),
@@ -245,8 +245,8 @@ fn facts_of(head: &TaskHead, meta: &[u8], client: &KnownClient, short: &ShortIds
 }
 
 /// A task that names nothing is code of its runtime.
-pub(super) fn named(name: &str, head: &TaskHead) -> String {
-    if name.is_empty() { format!("{} code", head.runtime.name()) } else { name.to_owned() }
+pub(super) fn named(name: &str, runtime: Runtime) -> String {
+    if name.is_empty() { format!("{} code", runtime.name()) } else { name.to_owned() }
 }
 
 fn client_facts(client: &KnownClient, short: &ShortIds) -> ClientFacts {

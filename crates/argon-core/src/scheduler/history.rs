@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use argon_proto::{Outcome, Report, Status, TaskHead, TaskId};
+use argon_proto::{Attempt, Flags, Outcome, Priority, Report, Runtime, Status, TaskHead, TaskId};
 
 use super::past::{KnownClient, PastAttempt};
 use super::session::Session;
@@ -20,59 +20,51 @@ const PART_LETTERS: usize = 300;
 /// Past attempts that are remembered of one task.
 const PAST_MAX: usize = 64;
 
-/// A task that has ended.
+/// A task that has ended. Of two cache lines: each end writes one.
 #[derive(Debug)]
 pub(super) struct EndedTask {
-    /// `attempt` is the one that ended the task.
-    pub(super) head: TaskHead,
+    pub(super) id: TaskId,
     pub(super) client: Arc<KnownClient>,
-    pub(super) status: Status,
-    /// Worker of the last attempt and when it was handed over; `None` if the task ended otherwise.
-    pub(super) last: Option<(Arc<str>, Time)>,
+    /// Worker of the last attempt; `None` if the task ended while no worker had it.
+    pub(super) worker: Option<Arc<String>>,
+    pub(super) meta: Option<Arc<[u8]>>,
+    /// Parts that few tasks have.
+    pub(super) more: Option<Box<EndedMore>>,
     pub(super) submitted: Time,
+    /// When the worker was handed the last attempt, if there is one.
+    pub(super) started: Time,
     pub(super) ended: Time,
     pub(super) run_us: u64,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
-    pub(super) meta: Option<Arc<[u8]>>,
-    pub(super) report: Box<[u8]>,
-    pub(super) past: Vec<PastAttempt>,
+    /// The attempt that ended the task.
+    pub(super) attempt: Attempt,
+    pub(super) flags: Flags,
+    pub(super) priority: Priority,
+    pub(super) runtime: Runtime,
+    pub(super) status: Status,
+}
+
+/// Report and earlier attempts of a task that has ended.
+#[derive(Debug)]
+pub(super) struct EndedMore {
+    report: Box<[u8]>,
+    past: Vec<PastAttempt>,
+}
+
+/// The last tasks that ended, in no order.
+#[derive(Debug, Default)]
+struct EndedRing {
+    tasks: Vec<EndedTask>,
+    /// Place of the oldest when the ring is full.
+    oldest: usize,
 }
 
 /// The two rings.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    ended: Ring,
-    failed: Ring,
-}
-
-/// The last of many. A new one is written over the oldest, without a move of either.
-#[derive(Debug, Default)]
-struct Ring {
-    tasks: Vec<EndedTask>,
-    /// Place of the oldest.
-    oldest: usize,
-}
-
-impl Ring {
-    fn push(&mut self, task: EndedTask, most: usize) {
-        if self.tasks.len() < most {
-            return self.tasks.push(task);
-        }
-        if let Some(place) = self.tasks.get_mut(self.oldest) {
-            *place = task;
-            self.oldest += 1;
-        }
-        if self.oldest == self.tasks.len() {
-            self.oldest = 0;
-        }
-    }
-
-    /// From the oldest to the newest.
-    fn iter(&self) -> impl Iterator<Item = &EndedTask> {
-        let (newer, older) = self.tasks.split_at(self.oldest);
-        older.iter().chain(newer)
-    }
+    ended: EndedRing,
+    failed: EndedRing,
 }
 
 /// True for the ends that somebody should look at.
@@ -83,20 +75,46 @@ pub(super) fn is_failure(status: Status) -> bool {
     }
 }
 
-impl History {
+impl EndedRing {
+    #[inline]
     fn push(&mut self, task: EndedTask, most: usize) {
-        let ring = if is_failure(task.status) { &mut self.failed } else { &mut self.ended };
-        ring.push(task, most);
+        if self.tasks.len() < most {
+            return self.tasks.push(task);
+        }
+        if let Some(oldest) = self.tasks.get_mut(self.oldest) {
+            *oldest = task;
+        }
+        self.oldest = if self.oldest + 1 < most { self.oldest + 1 } else { 0 };
+    }
+}
+
+impl EndedTask {
+    /// The head that it had, as far as it is remembered.
+    pub(super) fn head(&self) -> TaskHead {
+        let Self { attempt, flags, priority, .. } = *self;
+        TaskHead { attempt, flags, priority, ..TaskHead::new(self.id, self.runtime) }
     }
 
-    /// All of them; each ring begins with its oldest.
+    /// Its report; empty for most that ended well.
+    pub(super) fn report(&self) -> &[u8] {
+        self.more.as_ref().map_or(&[], |more| &more.report)
+    }
+
+    /// Attempts that did not end it.
+    pub(super) fn past(&self) -> &[PastAttempt] {
+        self.more.as_ref().map_or(&[], |more| &more.past)
+    }
+}
+
+impl History {
+    /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &EndedTask> {
-        self.ended.iter().chain(self.failed.iter())
+        self.ended.tasks.iter().chain(&self.failed.tasks)
     }
 
     /// The last task that ended under this id.
     pub(super) fn find(&self, id: TaskId) -> Option<&EndedTask> {
-        self.iter().filter(|task| task.head.id == id).max_by_key(|task| task.ended)
+        self.iter().filter(|task| task.id == id).max_by_key(|task| task.ended)
     }
 }
 
@@ -107,32 +125,43 @@ impl Scheduler {
             return;
         }
         let entry = &mut self.tasks[key];
-        let last = match entry.state {
+        let (worker, started) = match entry.state {
             TaskState::Assigned { worker, since, .. } => {
-                Some((Arc::clone(&self.workers[worker].name), since))
+                (Some(Arc::clone(&self.workers[worker].name)), since)
             }
             TaskState::Persisting
             | TaskState::Recovering
             | TaskState::Queued { .. }
             | TaskState::Delayed
-            | TaskState::Ended(_) => None,
+            | TaskState::Ended(_) => (None, Time(0)),
+        };
+        let more = if entry.cold.is_some() || !outcome.report.is_empty() {
+            ended_more(entry, &outcome.report)
+        } else {
+            None
         };
         let session = &mut self.sessions[entry.session];
         let task = EndedTask {
-            head: TaskHead { attempt: outcome.head.attempt, ..entry.task.head.clone() },
+            id: entry.task.head.id,
             client: Arc::clone(&session.facts),
-            status: outcome.head.status,
-            last,
+            worker,
+            meta: session.shared_meta(entry.task.meta()),
+            more,
             submitted: entry.submitted,
+            started,
             ended: self.now,
             run_us: outcome.head.run_us,
             bytes_in: entry.task.payload.len(),
             bytes_out: outcome.payload.len(),
-            meta: session.shared_meta(entry.task.meta()),
-            report: kept_report(&outcome.report),
-            past: entry.cold.as_mut().map(|cold| std::mem::take(&mut cold.past)).unwrap_or_default(),
+            attempt: outcome.head.attempt,
+            flags: entry.task.head.flags,
+            priority: entry.task.head.priority,
+            runtime: entry.task.head.runtime,
+            status: outcome.head.status,
         };
-        self.history.push(task, self.limits.history);
+        let history = &mut self.history;
+        let ring = if is_failure(task.status) { &mut history.failed } else { &mut history.ended };
+        ring.push(task, self.limits.history);
     }
 
     /// Remembers the present attempt of a task, which ends now and does not end the task.
@@ -159,7 +188,10 @@ impl Scheduler {
 impl Session {
     /// Meta data of a task, shared with the task before it if that had the same.
     fn shared_meta(&mut self, meta: &[u8]) -> Option<Arc<[u8]>> {
-        if meta.is_empty() || meta.len() > KEPT_WHOLE {
+        if meta.is_empty() {
+            return None;
+        }
+        if meta.len() > KEPT_WHOLE {
             return shortened_meta(meta);
         }
         match &self.last_meta {
@@ -170,12 +202,16 @@ impl Session {
     }
 }
 
+/// Report and earlier attempts of a task that ends.
+#[cold]
+fn ended_more(entry: &mut TaskEntry, report: &[u8]) -> Option<Box<EndedMore>> {
+    let past = entry.cold.as_mut().map(|cold| std::mem::take(&mut cold.past)).unwrap_or_default();
+    Some(Box::new(EndedMore { report: kept_report(report), past }))
+}
+
 /// The words of long meta data.
 #[cold]
 fn shortened_meta(meta: &[u8]) -> Option<Arc<[u8]>> {
-    if meta.is_empty() {
-        return None;
-    }
     let words = super::view::words(meta);
     serde_json::to_vec(&words).ok().map(Into::into)
 }
@@ -208,5 +244,16 @@ impl TaskEntry {
     /// Attempts that ended without ending it.
     pub(super) fn past(&self) -> &[PastAttempt] {
         self.cold.as_ref().map_or(&[], |cold| &cold.past)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each end writes one of these.
+    #[test]
+    fn an_ended_task_stays_small() {
+        assert!(size_of::<EndedTask>() <= 128, "{} bytes", size_of::<EndedTask>());
     }
 }

@@ -1,5 +1,6 @@
 //! Workers come, come back, give back, drain and are lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon_proto::conversation::worker::{Held, Registered, ToWorker};
@@ -96,7 +97,7 @@ impl Scheduler {
 
     fn worker_of(&mut self, now: Time, profile: WorkerProfile) -> WorkerKey {
         if let Some(key) = self.worker_by_id.get(&profile.id).copied() {
-            self.workers[key].name = profile.name.as_str().into();
+            self.workers[key].name = Arc::new(profile.name.clone());
             self.workers[key].profile = profile;
             return key;
         }

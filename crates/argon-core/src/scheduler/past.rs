@@ -25,7 +25,7 @@ pub(super) struct KnownClient {
 #[derive(Clone, Debug)]
 pub(super) struct PastAttempt {
     pub(super) attempt: Attempt,
-    pub(super) worker: Arc<str>,
+    pub(super) worker: Arc<String>,
     pub(super) started: Time,
     pub(super) ended: Time,
     pub(super) end: Status,

@@ -38,13 +38,13 @@ impl Scheduler {
                 list.unseen = places.len() - read;
                 break;
             }
-            let (meta, head) = match place {
-                TaskPlace::Here(key) => (self.tasks[*key].task.meta(), &self.tasks[*key].task.head),
-                TaskPlace::Past(task) => (task.meta.as_deref().unwrap_or_default(), &task.head),
+            let (meta, runtime) = match place {
+                TaskPlace::Here(key) => (self.tasks[*key].task.meta(), self.tasks[*key].task.head.runtime),
+                TaskPlace::Past(task) => (task.meta.as_deref().unwrap_or_default(), task.runtime),
             };
             if needs_words {
                 let words = words(meta);
-                let name = named(&words.name(), head);
+                let name = named(&words.name(), runtime);
                 if !matches(&filter.name, &name) || !matches(&filter.label, &words.label()) {
                     continue;
                 }
@@ -97,9 +97,9 @@ impl Scheduler {
             }
         }
         for task in self.history.iter() {
-            let worker = task.last.as_ref().map_or("", |(worker, _)| worker);
-            if fits(task.head.id, &task.client.owner, task.status.name(), worker, task.ended) {
-                places.push((task.ended, task.head.id, TaskPlace::Past(task)));
+            let worker = task.worker.as_ref().map_or("", |worker| worker.as_str());
+            if fits(task.id, &task.client.owner, task.status.name(), worker, task.ended) {
+                places.push((task.ended, task.id, TaskPlace::Past(task)));
             }
         }
         places

@@ -99,9 +99,9 @@ impl Scheduler {
             let ids = session.tasks.iter().map(|key| self.tasks[*key].task.head.id);
             found.extend(ids.filter(|id| name.fits(*id)).map(|id| (id, is_inside)));
         }
-        let past = self.history.iter().filter(|task| name.fits(task.head.id));
+        let past = self.history.iter().filter(|task| name.fits(task.id));
         let seen = past.filter(|task| owner.is_none_or(|owner| task.client.owner == *owner));
-        found.extend(seen.map(|task| (task.head.id, task.client.inside.is_some())));
+        found.extend(seen.map(|task| (task.id, task.client.inside.is_some())));
         // A client of a task begins like the client around it, which is meant if nothing more is said.
         let roots: Vec<TaskId> =
             found.iter().filter(|(_, is_inside)| !**is_inside).map(|(id, _)| *id).collect();

@@ -29,7 +29,7 @@ const PREFETCH_TASK_US: u64 = 200_000;
 pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
     /// Its name, for the facts of tasks.
-    pub(super) name: Arc<str>,
+    pub(super) name: Arc<String>,
     /// Makes the tokens of its attempts.
     pub(super) key: AttemptKey,
     /// True if a warning was given of attempts that it does not hold by right.
@@ -79,7 +79,7 @@ pub(super) enum WorkerRetractState {
 impl Worker {
     pub(super) fn new(profile: WorkerProfile, key: AttemptKey, now: Time) -> Self {
         Self {
-            name: profile.name.as_str().into(),
+            name: Arc::new(profile.name.clone()),
             profile,
             key,
             was_warned_of: false,
