@@ -35,27 +35,27 @@ messages! {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Question {
-    /// Asks for the status. Answered with a [`ManagerStatus`].
+    /// Asks for the status. Answered with a [`ManagerStatus`](super::ManagerStatus).
     Status,
-    /// Why do my tasks wait? From an admin: why do all? Answered with a [`WaitingReport`].
+    /// Why do my tasks wait? From an admin: why do all? Answered with a [`WaitingReport`](super::WaitingReport).
     Waiting,
-    /// Asks why a task waits. Answered with an [`Explanation`].
+    /// Asks why a task waits. Answered with an [`Explanation`](super::Explanation).
     Explain {
         /// The task, in hexadecimal.
         #[serde(default)]
         task: String,
     },
-    /// Which tasks are there, and which have ended? Answered with a [`TaskList`].
+    /// Which tasks are there, and which have ended? Answered with a [`TaskList`](super::TaskList).
     Tasks(TaskFilter),
-    /// Asks for all facts of a task. Answered with [`TaskFacts`].
+    /// Asks for all facts of a task. Answered with [`TaskFacts`](super::TaskFacts).
     Task {
         /// A name of it: its id, short form or ticket.
         #[serde(default)]
         task: String,
     },
-    /// Which clients are there? Answered with a [`ClientList`].
+    /// Which clients are there? Answered with a [`ClientList`](super::ClientList).
     Clients,
-    /// Tasks shall end. Answered with [`TasksCancelled`], or [`AllCancelled`].
+    /// Tasks shall end. Answered with [`TasksCancelled`](super::TasksCancelled), or [`AllCancelled`](super::AllCancelled).
     Cancel(Cancel),
     /// A worker shall take no more tasks and leave. Answered with a [`WorkerDrains`].
     Drain {
@@ -68,7 +68,7 @@ pub enum Question {
     },
     /// The manager shall stop.
     Shutdown,
-    /// A new key of a person shall be in force. Answered with a [`KeyAdded`].
+    /// A new key of a person shall be in force. Answered with a [`KeyAdded`](super::KeyAdded).
     KeyAdd {
         /// Name of the person.
         #[serde(default)]
@@ -77,33 +77,33 @@ pub enum Question {
         #[serde(default)]
         role: String,
     },
-    /// Lists the keys of people. Answered with a [`KeyList`].
+    /// Lists the keys of people. Answered with a [`KeyList`](super::KeyList).
     KeyList,
-    /// Keys shall be in force no longer. Answered with a [`KeysRevoked`].
+    /// Keys shall be in force no longer. Answered with a [`KeysRevoked`](super::KeysRevoked).
     KeyRevoke {
         /// Id of a key, or name of a person.
         #[serde(default)]
         key: String,
     },
-    /// Lists the machines without a key that wait. Answered with a [`NewcomerList`].
+    /// Lists the machines without a key that wait. Answered with a [`NewcomerList`](super::NewcomerList).
     Newcomers,
-    /// The machine that shows this code shall get the key that it asks for. Answered with a [`Newcomer`].
+    /// The machine that shows this code shall get the key that it asks for. Answered with a [`Newcomer`](super::Newcomer).
     Approve {
         /// The code.
         #[serde(default)]
         code: String,
     },
-    /// Refuses a machine. Answered with a [`Newcomer`].
+    /// Refuses a machine. Answered with a [`Newcomer`](super::Newcomer).
     Deny {
         /// The code.
         #[serde(default)]
         code: String,
     },
-    /// Asks for a join token. Answered with an [`Invited`].
+    /// Asks for a join token. Answered with an [`Invited`](super::Invited).
     Invite(Invite),
-    /// A new cluster key shall be valid as well. Answered with a [`KeyRotated`].
+    /// A new cluster key shall be valid as well. Answered with a [`KeyRotated`](super::KeyRotated).
     KeyRotate,
-    /// The older of two cluster keys shall be valid no longer. Answered with a [`KeyRotated`].
+    /// The older of two cluster keys shall be valid no longer. Answered with a [`KeyRotated`](super::KeyRotated).
     KeyRetire {
         /// Also if connections were opened with it.
         #[serde(default)]
