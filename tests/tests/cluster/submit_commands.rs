@@ -111,7 +111,7 @@ fn a_cancelled_command_never_starts_or_is_killed() {
     assert_eq!(told.status.code(), Some(1));
     assert!(told.stdout.starts_with(&format!("{unknown}: unknown here")), "{}", told.stdout);
     assert!(told.stderr.contains("not cancelled"), "{}", told.stderr);
-    let told = argon(&mut cluster, &["cancel", "12"]);
+    let told = argon(&mut cluster, &["cancel", "xyz"]);
     assert_eq!(told.status.code(), Some(2));
     assert!(told.stderr.contains("48 hexadecimal digits"), "{}", told.stderr);
 }

@@ -46,7 +46,7 @@ fn a_timeout_is_retried_if_the_caller_wants_it() {
     let mut cluster = Cluster::with_workers(&[1]);
     let printed = cluster.perl(&format!(
         "use Cwd; my $f = getcwd() . '/ran'; eval {{ $client->queue(sub {{ {NOTE} $note->($_[0], 'ran'); sleep 300 }}, [$f], \
-         {{ timeout => 0.2, retries => 1, retry_on => ['timeout'], backoff => 0.01 }}) }}; print join '|', $@->kind, $@->attempt, $@->story"
+         {{ timeout => 2, retries => 1, retry_on => ['timeout'], backoff => 0.01 }}) }}; print join '|', $@->kind, $@->attempt, $@->story"
     ));
     assert!(printed.starts_with("timeout|2|attempt 1 on "), "{printed}");
     assert_eq!(lines(&cluster, "ran").len(), 2);

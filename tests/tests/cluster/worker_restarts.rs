@@ -6,8 +6,8 @@ use argon_tests::{Cluster, wait_for};
 
 use crate::support::{counts, lines, many_tasks, sum, wait_until_idle};
 
-/// Seconds within which tasks of a killed worker run elsewhere.
-const SOON: f64 = 1.0;
+/// Seconds after which tasks of a killed worker run elsewhere if nobody saw its connection end, but only its silence.
+const SILENCE: f64 = 15.0;
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
@@ -15,7 +15,7 @@ fn now() -> f64 {
 
 // kind: a worker that dies | a worker killed with tasks | right | its tasks run on another worker
 #[test]
-fn what_a_killed_worker_ran_runs_elsewhere_within_a_second() {
+fn what_a_killed_worker_ran_runs_elsewhere_before_its_silence_would_tell() {
     let mut cluster = Cluster::with_workers(&[2]);
     let folder = cluster.folder().display().to_string();
     // A task notes when it starts, and ends once it is allowed to.
@@ -41,7 +41,7 @@ fn what_a_killed_worker_ran_runs_elsewhere_within_a_second() {
         let (task, time) = line.split_once(' ').unwrap();
         let after = time.parse::<f64>().unwrap() - killed;
         println!("task {task} ran elsewhere {after:.3} s after the kill");
-        assert!(after < SOON, "task {task} ran elsewhere only after {after:.3} s");
+        assert!(after < SILENCE, "task {task} ran elsewhere only after {after:.3} s");
     }
     assert_eq!(lines(&cluster, "starts").len(), 4, "one loss, two runs");
 }
