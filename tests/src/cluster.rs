@@ -157,7 +157,7 @@ impl Cluster {
 
     /// Runs a Perl program to its end.
     pub fn finish_perl(&mut self, program: &str) -> Finished {
-        self.start_perl(program).finish(Duration::from_secs(60))
+        self.start_perl(program).finish(Duration::from_secs(200))
     }
 
     /// The manager's status.

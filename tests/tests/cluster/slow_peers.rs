@@ -29,7 +29,12 @@ fn memory_beside_a_frozen_client(tasks: u32, body: &str) -> (u64, usize) {
         assert_eq!(cluster.perl("print $client->queue(sub { 'other' })"), "other");
         let_pass(&mut cluster, "0.3");
         most = most.max(memory_mib(manager));
-        let before = std::mem::replace(&mut ran, lines(&cluster, "ran").len());
+        let now = lines(&cluster, "ran").len();
+        // On a busy machine it may be given up for its silence meanwhile. Then nobody waits for output, and its tasks go on.
+        if cluster.status()["away"].as_array().is_some_and(|away| !away.is_empty()) {
+            return Some(());
+        }
+        let before = std::mem::replace(&mut ran, now);
         (ran == before && ran > 0).then_some(())
     });
     frozen.signal(libc::SIGCONT);
